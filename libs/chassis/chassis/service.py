@@ -1,0 +1,53 @@
+"""What a service is, for whoever runs it: a process of its own, or the one local process that hosts all."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.descriptor import ServiceDescriptor
+
+from chassis.db import Database
+from chassis.settings import Settings
+
+if TYPE_CHECKING:
+    from chassis.bus.handlers import Subscription
+    from chassis.jobs import JobKind
+    from chassis.timers import Timer
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What the running process gives a service to build its parts from."""
+
+    settings: Settings
+    database: Database
+
+
+@dataclass(frozen=True)
+class Servicer:
+    """A gRPC service and the object that implements it."""
+
+    descriptor: ServiceDescriptor
+    implementation: object
+    register: Callable[[Any, Any], None]
+    """The generated `add_…Servicer_to_server`."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service of the suite: its name and the parts that its processes are composed of."""
+
+    name: str
+    migrations: Path
+    """The folder of its alembic migrations."""
+    servicers: Callable[[Runtime], Sequence[Servicer]]
+    """For `serve`."""
+    subscriptions: Callable[[Runtime], "Sequence[Subscription]"] = lambda runtime: ()
+    """For `work`: the events it handles."""
+    timers: Callable[[Runtime], "Sequence[Timer]"] = lambda runtime: ()
+    """For `work`: what it does by the clock."""
+    jobs: Callable[[Runtime], "Sequence[JobKind]"] = lambda runtime: ()
+    """For the job processes that `work` starts: long-running work on a user's behalf."""
+    bootstrap: Callable[[Runtime], None] | None = None
+    """Run by `migrate` after the migrations; must be safe to run again."""
