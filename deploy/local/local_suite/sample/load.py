@@ -1,0 +1,221 @@
+"""Brings the sample company into a running suite, through its public gRPC API only."""
+
+import csv
+import io
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+from uuid import NAMESPACE_URL, uuid5
+
+import grpc
+from crm.common.v1 import filter_pb2, job_pb2
+from crm.customers.v1 import (
+    customer_service_pb2,
+    customer_service_pb2_grpc,
+    transfer_service_pb2,
+    transfer_service_pb2_grpc,
+)
+from crm.identity.v1 import (
+    auth_service_pb2,
+    auth_service_pb2_grpc,
+    department_pb2,
+    department_service_pb2,
+    department_service_pb2_grpc,
+    role_service_pb2,
+    role_service_pb2_grpc,
+    user_pb2,
+    user_service_pb2,
+    user_service_pb2_grpc,
+)
+from crm.leads.v1 import follow_up_pb2, follow_up_service_pb2, follow_up_service_pb2_grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from local_suite.sample.company import Organisation, make_organisation
+from local_suite.sample.customers import HEADINGS, SampleCustomer, make_customers
+from local_suite.sample.follow_ups import SampleFollowUp, make_follow_ups
+
+CHUNK = 1 << 20
+WRITERS = 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of a company to bring in."""
+
+    seed: int = 20_260_101
+    customers: int = 3_000
+    follow_ups: int = 5_000
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Where the services listen, and how to get in."""
+
+    identity: str
+    customers: str
+    leads: str
+    admin_password: str
+    people_password: str
+    """The password that all people of the sample company get."""
+
+
+class Loader:
+    """One loading of the sample company. Running it again on the same day adds nothing twice."""
+
+    def __init__(self, targets: Targets, plan: Plan, now: datetime) -> None:
+        self.targets, self.plan = targets, plan
+        self.now = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        self.identity = grpc.insecure_channel(targets.identity)
+        self.customers = grpc.insecure_channel(targets.customers)
+        self.leads = grpc.insecure_channel(targets.leads)
+        self.admin = self._sign_in("admin", targets.admin_password)
+
+    def run(self) -> None:
+        """Bring in the organisation, the customers, and the follow-ups."""
+        random = Random(self.plan.seed)
+        organisation = make_organisation(random)
+        customers = list(make_customers(random, organisation, self.plan.customers))
+        follow_ups = list(make_follow_ups(random, customers, self.now, self.plan.follow_ups))
+        self._load_organisation(organisation)
+        self._load_customers(customers)
+        self._load_follow_ups(follow_ups, self._customer_names())
+
+    def _load_organisation(self, organisation: Organisation) -> None:
+        root = self._root()
+        departments = {"总部": root}
+        stub = department_service_pb2_grpc.DepartmentServiceStub(self.identity)
+        for title in (*organisation.theatres, *organisation.offices):
+            request = department_service_pb2.CreateDepartmentRequest(
+                department=department_pb2.Department(
+                    display_name=title, parent=root, theatre=title in organisation.theatres
+                ),
+                request_id=self._request_id("department", title),
+            )
+            departments[title] = stub.CreateDepartment(request, metadata=self.admin, timeout=10).name
+        roles = self._roles()
+        users = user_service_pb2_grpc.UserServiceStub(self.identity)
+        for person in organisation.people:
+            create = user_service_pb2.CreateUserRequest(
+                user=user_pb2.User(
+                    username=person.username,
+                    display_name=person.name,
+                    department=departments[person.department],
+                    roles=[roles[person.role]],
+                    email=f"{person.username}@guanxi.example.cn",
+                ),
+                password=self.targets.people_password,
+                request_id=self._request_id("user", person.username),
+            )
+            users.CreateUser(create, metadata=self.admin, timeout=10)
+
+    def _load_customers(self, customers: Iterable[SampleCustomer]) -> None:
+        stub = transfer_service_pb2_grpc.TransferServiceStub(self.customers)
+        job = stub.ImportCustomers(self._upload(customers), metadata=self.admin, timeout=60)
+        deadline = time.monotonic() + 120
+        while job.state in (job_pb2.JOB_STATE_QUEUED, job_pb2.JOB_STATE_RUNNING):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{job.name} has not ended after two minutes")
+            time.sleep(0.2)
+            request = transfer_service_pb2.GetImportJobRequest(name=job.name)
+            job = stub.GetImportJob(request, metadata=self.admin, timeout=10)
+        if job.state != job_pb2.JOB_STATE_SUCCEEDED or job.failed_rows:
+            raise RuntimeError(f"the import of the sample customers went wrong: {job}")
+
+    def _upload(self, customers: Iterable[SampleCustomer]) -> Iterator[job_pb2.UploadChunk]:
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(HEADINGS)
+        writer.writerows(customer.row() for customer in customers)
+        data = text.getvalue().encode("utf-8-sig")
+        yield job_pb2.UploadChunk(
+            options=job_pb2.ImportOptions(file_name="sample.csv", request_id=self._request_id("import", "customers"))
+        )
+        for start in range(0, len(data), CHUNK):
+            yield job_pb2.UploadChunk(data=data[start : start + CHUNK])
+
+    def _load_follow_ups(self, follow_ups: Iterable[SampleFollowUp], names: dict[str, str]) -> None:
+        stub = follow_up_service_pb2_grpc.FollowUpServiceStub(self.leads)
+        by_author: dict[str, list[SampleFollowUp]] = {}
+        for follow_up in follow_ups:
+            by_author.setdefault(follow_up.customer.owner.username, []).append(follow_up)
+
+        def log_all(author: str) -> None:
+            caller = self._sign_in(author, self.targets.people_password)
+            for follow_up in by_author[author]:
+                stub.LogFollowUp(self._log_request(follow_up, names), metadata=caller, timeout=30)
+
+        with ThreadPoolExecutor(WRITERS) as pool:
+            list(pool.map(log_all, by_author))
+
+    def _log_request(
+        self, follow_up: SampleFollowUp, names: dict[str, str]
+    ) -> follow_up_service_pb2.LogFollowUpRequest:
+        upcoming = follow_up.next_contact_time
+        return follow_up_service_pb2.LogFollowUpRequest(
+            follow_up=follow_up_pb2.FollowUp(
+                customer=names[follow_up.customer.external_id],
+                method=follow_up_pb2.FollowUpMethod.Value(f"FOLLOW_UP_METHOD_{follow_up.method}"),
+                content=follow_up.content,
+                occur_time=_timestamp(follow_up.occur_time),
+                next_contact_time=_timestamp(upcoming) if upcoming else None,
+            ),
+            request_id=self._request_id("follow-up", str(follow_up.number)),
+        )
+
+    def _customer_names(self) -> dict[str, str]:
+        """The resource names of the sample's customers by external id."""
+        stub = customer_service_pb2_grpc.CustomerServiceStub(self.customers)
+        condition = filter_pb2.Condition(
+            field="external_id",
+            operator=filter_pb2.OPERATOR_STARTS_WITH,
+            values=[filter_pb2.FilterValue(text="SAMPLE-")],
+        )
+        names: dict[str, str] = {}
+        token = ""
+        while True:
+            request = customer_service_pb2.ListCustomersRequest(
+                page_size=200, page_token=token, filter=filter_pb2.Filter(condition=condition)
+            )
+            page = stub.ListCustomers(request, metadata=self.admin, timeout=30)
+            names.update((customer.external_id, customer.name) for customer in page.customers)
+            token = page.next_page_token
+            if not token:
+                return names
+
+    def _root(self) -> str:
+        stub = department_service_pb2_grpc.DepartmentServiceStub(self.identity)
+        request = department_service_pb2.ListDepartmentsRequest(page_size=200)
+        page = stub.ListDepartments(request, metadata=self.admin, timeout=10)
+        return next(department.name for department in page.departments if not department.parent)
+
+    def _roles(self) -> dict[str, str]:
+        stub = role_service_pb2_grpc.RoleServiceStub(self.identity)
+        page = stub.ListRoles(role_service_pb2.ListRolesRequest(page_size=200), metadata=self.admin, timeout=10)
+        return {role.display_name: role.name for role in page.roles}
+
+    def _sign_in(self, username: str, password: str) -> tuple[tuple[str, str], ...]:
+        stub = auth_service_pb2_grpc.AuthServiceStub(self.identity)
+        request = auth_service_pb2.LoginRequest(username=username, password=password)
+        pair = stub.Login(request, timeout=10)
+        return (("authorization", f"Bearer {pair.access_token}"),)
+
+    def _request_id(self, kind: str, key: str) -> str:
+        return str(uuid5(NAMESPACE_URL, f"sample/{self.plan.seed}/{self.now:%Y-%m-%d}/{kind}/{key}"))
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
+
+
+def load(targets: Targets, plan: Plan) -> None:
+    """Bring the sample company into the suite and say how long it took."""
+    began = time.monotonic()
+    Loader(targets, plan, datetime.now(UTC)).run()
+    took = time.monotonic() - began
+    sys.stdout.write(f"sample company: {plan.customers} customers, {plan.follow_ups} follow-ups in {took:.0f} s\n")
