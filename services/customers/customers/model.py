@@ -1,0 +1,220 @@
+"""The archive of customers: who they are, whom to talk to there, and what happened with them."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from chassis.db import service_base
+from chassis.names import make_name, new_id
+from chassis.search import grams, search_text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, INTEGER, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+Base: Any = service_base("Base")
+
+# Orders and prefixes must not depend on the locale that a database was made with.
+Plain = Text(collation="C")
+
+
+class CustomerKind(StrEnum):
+    """Company or person. The names are those of `crm.customers.v1.CustomerKind`."""
+
+    COMPANY = "COMPANY"
+    PERSON = "PERSON"
+
+
+class CustomerStatus(StrEnum):
+    """How far the relation has come. The names are those of `crm.customers.v1.CustomerStatus`."""
+
+    POTENTIAL = "POTENTIAL"
+    ENGAGED = "ENGAGED"
+    WON = "WON"
+    DORMANT = "DORMANT"
+    LOST = "LOST"
+
+
+class TimelineKind(StrEnum):
+    """The kinds of timeline entries. CUSTOMER_CREATED is not stored: it is read off the customer."""
+
+    CUSTOMER_CREATED = "CUSTOMER_CREATED"
+    OWNER_CHANGED = "OWNER_CHANGED"
+    FOLLOW_UP_LOGGED = "FOLLOW_UP_LOGGED"
+
+
+def _one_of(column: str, values: type[StrEnum]) -> str:
+    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
+
+
+class Customer(Base):
+    """A company or person that the organisation sells to, or hopes to. An absent text is NULL, never empty."""
+
+    __tablename__ = "customer"
+    __table_args__ = (
+        CheckConstraint(_one_of("kind", CustomerKind), name="kind"),
+        CheckConstraint(_one_of("status", CustomerStatus), name="status"),
+        # Firms with equal names and different credit codes are different firms; namesakes are told apart by phone.
+        Index(
+            "uq_customer_company",
+            "name_key",
+            text("coalesce(credit_code, '')"),
+            unique=True,
+            postgresql_where=text("kind = 'COMPANY'"),
+        ),
+        Index(
+            "uq_customer_person",
+            "name_key",
+            text("coalesce(phones[1], '')"),
+            unique=True,
+            postgresql_where=text("kind = 'PERSON'"),
+        ),
+        Index("uq_customer_credit_code", "credit_code", unique=True, postgresql_where=text("credit_code IS NOT NULL")),
+        Index("uq_customer_external_id", "external_id", unique=True, postgresql_where=text("external_id IS NOT NULL")),
+        Index("ix_customer_update_time", "update_time", "id"),
+        Index("ix_customer_owner", "owner_id", "update_time", "id"),
+        Index("ix_customer_department", "owner_department_path", "update_time", "id"),
+        Index("ix_customer_status", "status", "update_time", "id"),
+        Index("ix_customer_create_time", "create_time", "id"),
+        Index("ix_customer_last_follow_up_time", text("last_follow_up_time DESC NULLS LAST"), text("id DESC")),
+        Index("ix_customer_display_name", "display_name", "id"),
+        Index("ix_customer_grams", "grams", postgresql_using="gin"),
+        Index("ix_customer_tags", "tags", postgresql_using="gin"),
+        Index("ix_customer_custom", "custom", postgresql_using="gin", postgresql_ops={"custom": "jsonb_path_ops"}),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    kind: Mapped[str] = mapped_column(Plain)
+    display_name: Mapped[str] = mapped_column(Plain)
+    name_key: Mapped[str] = mapped_column(Plain)
+    credit_code: Mapped[str | None] = mapped_column(Plain)
+    owner_id: Mapped[UUID | None]
+    owner_department_id: Mapped[UUID | None]
+    owner_department_path: Mapped[str | None] = mapped_column(Plain)
+    status: Mapped[str] = mapped_column(Plain)
+    level: Mapped[str | None] = mapped_column(Plain)
+    industry: Mapped[str | None] = mapped_column(Plain)
+    source: Mapped[str | None] = mapped_column(Plain)
+    phones: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    emails: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    website: Mapped[str | None] = mapped_column(Plain)
+    country: Mapped[str | None] = mapped_column(Plain)
+    province: Mapped[str | None] = mapped_column(Plain)
+    city: Mapped[str | None] = mapped_column(Plain)
+    district: Mapped[str | None] = mapped_column(Plain)
+    street: Mapped[str | None] = mapped_column(Plain)
+    postal_code: Mapped[str | None] = mapped_column(Plain)
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    custom: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    remark: Mapped[str | None] = mapped_column(Plain)
+    external_id: Mapped[str | None] = mapped_column(Plain)
+    search_text: Mapped[str] = mapped_column(Plain)
+    grams: Mapped[list[int]] = mapped_column(ARRAY(INTEGER))
+    last_follow_up_time: Mapped[datetime | None]
+    creator: Mapped[str] = mapped_column(Plain)
+    version: Mapped[int]
+    create_time: Mapped[datetime]
+    update_time: Mapped[datetime]
+
+    @property
+    def name(self) -> str:
+        """The resource name."""
+        return make_name("customers", self.id)
+
+    def refresh_keys(self) -> None:
+        """Derive what the customer is matched and searched by. Call after a change of any field that takes part."""
+        self.name_key = name_key(self.display_name)
+        self.search_text = searched_text(self.display_name, self.credit_code, self.phones, self.emails)
+        self.grams = grams(self.search_text)
+
+
+class Contact(Base):
+    """A person to talk to at a customer."""
+
+    __tablename__ = "contact"
+    __table_args__ = (
+        Index("uq_contact_primary", "customer_id", unique=True, postgresql_where=text("is_primary")),
+        Index("ix_contact_customer", "customer_id", text("is_primary DESC"), "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id", ondelete="CASCADE"))
+    display_name: Mapped[str] = mapped_column(Plain)
+    job_title: Mapped[str | None] = mapped_column(Plain)
+    phones: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    emails: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    wechat: Mapped[str | None] = mapped_column(Plain)
+    is_primary: Mapped[bool]
+    remark: Mapped[str | None] = mapped_column(Plain)
+    version: Mapped[int]
+    create_time: Mapped[datetime]
+    update_time: Mapped[datetime]
+
+    @property
+    def name(self) -> str:
+        """The resource name."""
+        return make_name("contacts", self.id)
+
+
+class TimelineEntry(Base):
+    """Something that happened with a customer.
+
+    The id of an entry that stands for an event is the event's id, so that no event can enter twice. There is no
+    foreign key: imports append entries in bulk, and DeleteCustomer removes them with the customer.
+    """
+
+    __tablename__ = "timeline_entry"
+    __table_args__ = (Index("ix_timeline_entry_customer", "customer_id", "occur_time", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    customer_id: Mapped[UUID]
+    kind: Mapped[str] = mapped_column(Plain)
+    source: Mapped[str] = mapped_column(Plain)
+    resource: Mapped[str] = mapped_column(Plain)
+    actor: Mapped[str] = mapped_column(Plain)
+    summary: Mapped[str] = mapped_column(Plain)
+    details: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    occur_time: Mapped[datetime]
+
+
+class KnownUser(Base):
+    """What this service keeps of a user of the identity service."""
+
+    __tablename__ = "known_user"
+    __table_args__ = (Index("ix_known_user_department", "department_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(Plain)
+    display_name: Mapped[str] = mapped_column(Plain)
+    department_id: Mapped[UUID | None]
+    department_path: Mapped[str | None] = mapped_column(Plain)
+    active: Mapped[bool]
+    version: Mapped[int]
+
+
+class KnownDepartment(Base):
+    """What this service keeps of a department of the identity service."""
+
+    __tablename__ = "known_department"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    display_name: Mapped[str] = mapped_column(Plain)
+    path: Mapped[str] = mapped_column(Plain)
+    version: Mapped[int]
+
+
+_NOT_WORD = re.compile(r"[\W_]+")
+
+
+def name_key(display_name: str) -> str:
+    """What two spellings of one name have in common: width, case, spaces and punctuation left out."""
+    folded = unicodedata.normalize("NFKC", display_name).casefold()
+    return _NOT_WORD.sub("", folded) or folded.strip()
+
+
+def searched_text(display_name: str, credit_code: str | None, phones: Sequence[str], emails: Sequence[str]) -> str:
+    """The text that a search for a customer looks into."""
+    return search_text(display_name, credit_code or "", *phones, *emails)
