@@ -4,24 +4,19 @@ import csv
 import io
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
 from uuid import NAMESPACE_URL, uuid5
 
-import grpc
 from crm.common.v1 import filter_pb2, job_pb2
 from crm.customers.v1 import (
     customer_service_pb2,
     customer_service_pb2_grpc,
-    transfer_service_pb2,
-    transfer_service_pb2_grpc,
 )
 from crm.identity.v1 import (
-    auth_service_pb2,
-    auth_service_pb2_grpc,
     department_pb2,
     department_service_pb2,
     department_service_pb2_grpc,
@@ -34,11 +29,11 @@ from crm.identity.v1 import (
 from crm.leads.v1 import follow_up_pb2, follow_up_service_pb2, follow_up_service_pb2_grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from local_suite.client import SuiteClient
 from local_suite.sample.company import Organisation, make_organisation
 from local_suite.sample.customers import HEADINGS, SampleCustomer, make_customers
 from local_suite.sample.follow_ups import SampleFollowUp, make_follow_ups
 
-CHUNK = 1 << 20
 WRITERS = 8
 
 
@@ -51,28 +46,12 @@ class Plan:
     follow_ups: int = 5_000
 
 
-@dataclass(frozen=True)
-class Targets:
-    """Where the services listen, and how to get in."""
-
-    identity: str
-    customers: str
-    leads: str
-    admin_password: str
-    people_password: str
-    """The password that all people of the sample company get."""
-
-
 class Loader:
     """One loading of the sample company. Running it again on the same day adds nothing twice."""
 
-    def __init__(self, targets: Targets, plan: Plan, now: datetime) -> None:
-        self.targets, self.plan = targets, plan
+    def __init__(self, suite: SuiteClient, plan: Plan, now: datetime) -> None:
+        self.suite, self.plan = suite, plan
         self.now = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        self.identity = grpc.insecure_channel(targets.identity)
-        self.customers = grpc.insecure_channel(targets.customers)
-        self.leads = grpc.insecure_channel(targets.leads)
-        self.admin = self._sign_in("admin", targets.admin_password)
 
     def run(self) -> None:
         """Bring in the organisation, the customers, and the follow-ups."""
@@ -87,7 +66,7 @@ class Loader:
     def _load_organisation(self, organisation: Organisation) -> None:
         root = self._root()
         departments = {"总部": root}
-        stub = department_service_pb2_grpc.DepartmentServiceStub(self.identity)
+        stub = department_service_pb2_grpc.DepartmentServiceStub(self.suite.identity)
         for title in (*organisation.theatres, *organisation.offices):
             request = department_service_pb2.CreateDepartmentRequest(
                 department=department_pb2.Department(
@@ -95,9 +74,9 @@ class Loader:
                 ),
                 request_id=self._request_id("department", title),
             )
-            departments[title] = stub.CreateDepartment(request, metadata=self.admin, timeout=10).name
+            departments[title] = stub.CreateDepartment(request, metadata=self.suite.admin, timeout=10).name
         roles = self._roles()
-        users = user_service_pb2_grpc.UserServiceStub(self.identity)
+        users = user_service_pb2_grpc.UserServiceStub(self.suite.identity)
         for person in organisation.people:
             create = user_service_pb2.CreateUserRequest(
                 user=user_pb2.User(
@@ -107,44 +86,29 @@ class Loader:
                     roles=[roles[person.role]],
                     email=f"{person.username}@guanxi.example.cn",
                 ),
-                password=self.targets.people_password,
+                password=self.suite.targets.people_password,
                 request_id=self._request_id("user", person.username),
             )
-            users.CreateUser(create, metadata=self.admin, timeout=10)
+            users.CreateUser(create, metadata=self.suite.admin, timeout=10)
 
     def _load_customers(self, customers: Iterable[SampleCustomer]) -> None:
-        stub = transfer_service_pb2_grpc.TransferServiceStub(self.customers)
-        job = stub.ImportCustomers(self._upload(customers), metadata=self.admin, timeout=60)
-        deadline = time.monotonic() + 120
-        while job.state in (job_pb2.JOB_STATE_QUEUED, job_pb2.JOB_STATE_RUNNING):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{job.name} has not ended after two minutes")
-            time.sleep(0.2)
-            request = transfer_service_pb2.GetImportJobRequest(name=job.name)
-            job = stub.GetImportJob(request, metadata=self.admin, timeout=10)
-        if job.state != job_pb2.JOB_STATE_SUCCEEDED or job.failed_rows:
-            raise RuntimeError(f"the import of the sample customers went wrong: {job}")
-
-    def _upload(self, customers: Iterable[SampleCustomer]) -> Iterator[job_pb2.UploadChunk]:
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(HEADINGS)
         writer.writerows(customer.row() for customer in customers)
-        data = text.getvalue().encode("utf-8-sig")
-        yield job_pb2.UploadChunk(
-            options=job_pb2.ImportOptions(file_name="sample.csv", request_id=self._request_id("import", "customers"))
-        )
-        for start in range(0, len(data), CHUNK):
-            yield job_pb2.UploadChunk(data=data[start : start + CHUNK])
+        options = job_pb2.ImportOptions(file_name="sample.csv", request_id=self._request_id("import", "customers"))
+        job = self.suite.import_customers(options, text.getvalue().encode("utf-8-sig"))
+        if job.state != job_pb2.JOB_STATE_SUCCEEDED or job.failed_rows:
+            raise RuntimeError(f"the import of the sample customers went wrong: {job}")
 
     def _load_follow_ups(self, follow_ups: Iterable[SampleFollowUp], names: dict[str, str]) -> None:
-        stub = follow_up_service_pb2_grpc.FollowUpServiceStub(self.leads)
+        stub = follow_up_service_pb2_grpc.FollowUpServiceStub(self.suite.leads)
         by_author: dict[str, list[SampleFollowUp]] = {}
         for follow_up in follow_ups:
             by_author.setdefault(follow_up.customer.owner.username, []).append(follow_up)
 
         def log_all(author: str) -> None:
-            caller = self._sign_in(author, self.targets.people_password)
+            caller = self.suite.sign_in(author, self.suite.targets.people_password)
             for follow_up in by_author[author]:
                 stub.LogFollowUp(self._log_request(follow_up, names), metadata=caller, timeout=30)
 
@@ -168,7 +132,7 @@ class Loader:
 
     def _customer_names(self) -> dict[str, str]:
         """The resource names of the sample's customers by external id."""
-        stub = customer_service_pb2_grpc.CustomerServiceStub(self.customers)
+        stub = customer_service_pb2_grpc.CustomerServiceStub(self.suite.customers)
         condition = filter_pb2.Condition(
             field="external_id",
             operator=filter_pb2.OPERATOR_STARTS_WITH,
@@ -180,28 +144,22 @@ class Loader:
             request = customer_service_pb2.ListCustomersRequest(
                 page_size=200, page_token=token, filter=filter_pb2.Filter(condition=condition)
             )
-            page = stub.ListCustomers(request, metadata=self.admin, timeout=30)
+            page = stub.ListCustomers(request, metadata=self.suite.admin, timeout=30)
             names.update((customer.external_id, customer.name) for customer in page.customers)
             token = page.next_page_token
             if not token:
                 return names
 
     def _root(self) -> str:
-        stub = department_service_pb2_grpc.DepartmentServiceStub(self.identity)
+        stub = department_service_pb2_grpc.DepartmentServiceStub(self.suite.identity)
         request = department_service_pb2.ListDepartmentsRequest(page_size=200)
-        page = stub.ListDepartments(request, metadata=self.admin, timeout=10)
+        page = stub.ListDepartments(request, metadata=self.suite.admin, timeout=10)
         return next(department.name for department in page.departments if not department.parent)
 
     def _roles(self) -> dict[str, str]:
-        stub = role_service_pb2_grpc.RoleServiceStub(self.identity)
-        page = stub.ListRoles(role_service_pb2.ListRolesRequest(page_size=200), metadata=self.admin, timeout=10)
+        stub = role_service_pb2_grpc.RoleServiceStub(self.suite.identity)
+        page = stub.ListRoles(role_service_pb2.ListRolesRequest(page_size=200), metadata=self.suite.admin, timeout=10)
         return {role.display_name: role.name for role in page.roles}
-
-    def _sign_in(self, username: str, password: str) -> tuple[tuple[str, str], ...]:
-        stub = auth_service_pb2_grpc.AuthServiceStub(self.identity)
-        request = auth_service_pb2.LoginRequest(username=username, password=password)
-        pair = stub.Login(request, timeout=10)
-        return (("authorization", f"Bearer {pair.access_token}"),)
 
     def _request_id(self, kind: str, key: str) -> str:
         return str(uuid5(NAMESPACE_URL, f"sample/{self.plan.seed}/{self.now:%Y-%m-%d}/{kind}/{key}"))
@@ -213,9 +171,9 @@ def _timestamp(moment: datetime) -> Timestamp:
     return stamp
 
 
-def load(targets: Targets, plan: Plan) -> None:
+def load(suite: SuiteClient, plan: Plan) -> None:
     """Bring the sample company into the suite and say how long it took."""
     began = time.monotonic()
-    Loader(targets, plan, datetime.now(UTC)).run()
+    Loader(suite, plan, datetime.now(UTC)).run()
     took = time.monotonic() - began
     sys.stdout.write(f"sample company: {plan.customers} customers, {plan.follow_ups} follow-ups in {took:.0f} s\n")
