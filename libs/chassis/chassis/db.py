@@ -7,12 +7,13 @@ what time it works, and never commits: the edge that opened the session does.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import DateTime, Engine, MetaData, create_engine
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
+from chassis import deadlines
 from chassis.callers import Caller
 from chassis.clock import Clock, system_clock
 
@@ -44,7 +45,7 @@ class ChassisTables(DeclarativeBase):
     """The tables that every service's database holds for the chassis: outbox, inbox, audit and so on."""
 
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {datetime: UtcDateTime}
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime}
 
 
 def service_base(name: str) -> type[DeclarativeBase]:
@@ -68,7 +69,16 @@ class ServiceSession(Session):
 class Database:
     """A service's own database."""
 
-    def __init__(self, service: str, url: str, *, clock: Clock = system_clock, pool_size: int = 8) -> None:
+    def __init__(
+        self,
+        service: str,
+        url: str,
+        *,
+        clock: Clock = system_clock,
+        pool_size: int = 8,
+        statement_seconds: float = 0,
+    ) -> None:
+        """Statements that take longer than `statement_seconds` are cancelled; 0 sets no limit."""
         self.service = service
         self.clock = clock
         self.engine: Engine = create_engine(
@@ -77,15 +87,23 @@ class Database:
             max_overflow=pool_size,
             pool_timeout=5,
             pool_pre_ping=False,
-            connect_args={"connect_timeout": 5},
+            hide_parameters=True,
+            connect_args={
+                "connect_timeout": 5,
+                "options": f"-c timezone=UTC -c statement_timeout={int(statement_seconds * 1000)}",
+            },
         )
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def write(self, caller: Caller, *, request_id: str = "") -> Iterator[ServiceSession]:
-        """A session whose changes are committed together at the end, or not at all."""
+        """A session whose changes are committed together at the end, or not at all.
+
+        Within a call nothing is committed after its deadline: raises DeadlineExceeded or Cancelled instead.
+        """
         with self._session(self.engine, caller, request_id) as session, session.begin():
             yield session
+            deadlines.check()
 
     @contextmanager
     def read(self, caller: Caller) -> Iterator[ServiceSession]:

@@ -13,6 +13,7 @@ from chassis.settings import Settings
 if TYPE_CHECKING:
     from chassis.bus.handlers import Subscription
     from chassis.jobs import JobKind
+    from chassis.policy import Authority
     from chassis.timers import Timer
 
 
@@ -49,5 +50,8 @@ class Service:
     """For `work`: what it does by the clock."""
     jobs: Callable[[Runtime], "Sequence[JobKind]"] = lambda runtime: ()
     """For the job processes that `work` starts: long-running work on a user's behalf."""
+    authority: Callable[[Runtime], "Authority"] | None = None
+    """Only of the service that signs tokens: its keys and policy, read at the source. Servers that do not host
+    that service ask it over gRPC."""
     bootstrap: Callable[[Runtime], None] | None = None
     """Run by `migrate` after the migrations; must be safe to run again."""

@@ -1,0 +1,129 @@
+"""Retries made safe (AIP-155): a write with a `request_id` takes effect once and is answered the same each time.
+
+The claim is a row in the transaction of the effect, so that it is there if and only if the effect is. A retry
+that comes while the first attempt is under way waits for it.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from google.protobuf.message import Message
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, mapped_column
+
+from chassis.db import ChassisTables, ServiceSession
+from chassis.errors import Conflict, Invalid
+
+KEPT = timedelta(days=7)
+"""How long a retry is known as one."""
+
+Response = TypeVar("Response", bound=Message)
+
+
+class IdempotencyClaim(ChassisTables):
+    """A request that took effect, and its answer."""
+
+    __tablename__ = "idempotency_claim"
+
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    method: Mapped[str] = mapped_column(primary_key=True)
+    """The full name of the request message, which no two writing methods share."""
+    request_id: Mapped[UUID] = mapped_column(primary_key=True)
+    fingerprint: Mapped[bytes]
+    response: Mapped[bytes | None]
+    create_time: Mapped[datetime] = mapped_column(server_default=text("now()"), index=True)
+
+
+def once(
+    session: ServiceSession,
+    request: Message,
+    request_id: str,
+    response_type: type[Response],
+    call: Callable[[], Response],
+    *,
+    secret_fields: Sequence[str] = (),
+) -> Response:
+    """Answer a request, or repeat the answer it got before.
+
+    `secret_fields` are top-level fields of the request or the response that are not kept in any form: a
+    repeated answer comes without them, and two requests that differ in nothing else count as the same.
+
+    Raises Invalid INVALID_REQUEST_ID for what is no UUID, Conflict REQUEST_ID_REUSED if the same id came with
+    a different request before.
+    """
+    if not request_id:
+        return call()
+    key = {
+        "subject": session.caller.subject,
+        "method": request.DESCRIPTOR.full_name,
+        "request_id": parse_request_id(request_id),
+    }
+    fingerprint = _fingerprint(request, secret_fields)
+    claimed = session.execute(
+        insert(IdempotencyClaim)
+        .values(fingerprint=fingerprint, **key)
+        .on_conflict_do_nothing()
+        .returning(IdempotencyClaim.request_id)
+    ).first()
+    if claimed is None:
+        return _repeat(session, key, fingerprint, response_type)
+    response = call()
+    session.execute(
+        update(IdempotencyClaim)
+        .where(*_matches(key))
+        .values(response=_without(response, secret_fields).SerializeToString())
+        .execution_options(synchronize_session=False)
+    )
+    return response
+
+
+def parse_request_id(request_id: str) -> UUID:
+    """The id as a UUID. Raises Invalid INVALID_REQUEST_ID."""
+    try:
+        return UUID(request_id)
+    except ValueError:
+        raise Invalid("INVALID_REQUEST_ID", "request_id must be a UUID", field="request_id") from None
+
+
+def purge(session: ServiceSession) -> int:
+    """Forget claims older than `KEPT`, by the real time. Returns how many."""
+    old = delete(IdempotencyClaim).where(IdempotencyClaim.create_time < func.now() - KEPT)
+    return session.execute(old.returning(IdempotencyClaim.request_id)).fetchall().__len__()
+
+
+def _repeat(
+    session: ServiceSession, key: dict[str, Any], fingerprint: bytes, response_type: type[Response]
+) -> Response:
+    before = session.execute(
+        select(IdempotencyClaim.fingerprint, IdempotencyClaim.response).where(*_matches(key))
+    ).one()
+    if before.fingerprint != fingerprint:
+        raise Conflict(
+            "REQUEST_ID_REUSED",
+            "this request_id was used for a different request; use a new one",
+            request_id=key["request_id"],
+        )
+    return response_type.FromString(before.response or b"")
+
+
+def _matches(key: dict[str, Any]) -> list[Any]:
+    return [getattr(IdempotencyClaim, name) == value for name, value in key.items()]
+
+
+def _fingerprint(request: Message, secret_fields: Sequence[str]) -> bytes:
+    return hashlib.sha256(_without(request, secret_fields).SerializeToString(deterministic=True)).digest()
+
+
+def _without(message: Response, fields: Sequence[str]) -> Response:
+    present = [name for name in fields if name in message.DESCRIPTOR.fields_by_name]
+    if not present:
+        return message
+    copy = type(message)()
+    copy.CopyFrom(message)
+    for name in present:
+        copy.ClearField(name)
+    return copy
