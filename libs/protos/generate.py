@@ -3,14 +3,20 @@
 Give a folder to generate into another place than this one, to compare.
 """
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 HERE = Path(__file__).resolve().parent
 CONTRACTS = HERE.parent.parent / "protos"
+DESCRIPTIONS = "descriptions.json"
 
 
 def generate(target: Path) -> None:
@@ -26,6 +32,47 @@ def generate(target: Path) -> None:
         check=True,
         env={**os.environ, "PATH": f"{plugins}{os.pathsep}{os.environ.get('PATH', '')}"},
     )
+    descriptions = dict(sorted(item for file in _described(target, files) for item in _comments(file)))
+    text = json.dumps(descriptions, ensure_ascii=False, indent=0) + "\n"
+    (target / "crm" / DESCRIPTIONS).write_text(text, encoding="utf-8")
+
+
+def _described(target: Path, files: list[str]) -> list[FileDescriptorProto]:
+    """The contracts with their comments, which the generated modules drop."""
+    compiled = target / "crm" / "comments.binpb"
+    subprocess.run(
+        [sys.executable, "-m", "grpc_tools.protoc", f"-I{CONTRACTS}"]
+        + ["--include_source_info", f"--descriptor_set_out={compiled}"]
+        + files,
+        check=True,
+    )
+    described = FileDescriptorSet.FromString(compiled.read_bytes())
+    compiled.unlink()
+    return list(described.file)
+
+
+def _comments(file: FileDescriptorProto) -> Iterator[tuple[str, str]]:
+    """Full name and leading comment of each thing in a contract that has one."""
+    for location in file.source_code_info.location:
+        comment = " ".join(line.strip() for line in location.leading_comments.strip().splitlines())
+        name = _name_at(file, list(location.path)) if comment else ""
+        if name:
+            yield name, comment
+
+
+def _name_at(file: FileDescriptorProto, path: list[int]) -> str:
+    """The full name of what a path of field numbers and indexes leads to; empty for what has no name."""
+    names = [file.package]
+    node: Any = file
+    for number, index in zip(path[::2], path[1::2], strict=False):
+        field = node.DESCRIPTOR.fields_by_number[number]
+        if not field.is_repeated or field.message_type is None:
+            return ""
+        node = getattr(node, field.name)[index]
+        if "name" not in node.DESCRIPTOR.fields_by_name:
+            return ""
+        names.append(node.name)
+    return ".".join(names) if len(path) % 2 == 0 and path else ""
 
 
 if __name__ == "__main__":
