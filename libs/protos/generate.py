@@ -40,12 +40,8 @@ def generate(target: Path) -> None:
 def _described(target: Path, files: list[str]) -> list[FileDescriptorProto]:
     """The contracts with their comments, which the generated modules drop."""
     compiled = target / "crm" / "comments.binpb"
-    subprocess.run(
-        [sys.executable, "-m", "grpc_tools.protoc", f"-I{CONTRACTS}"]
-        + ["--include_source_info", f"--descriptor_set_out={compiled}"]
-        + files,
-        check=True,
-    )
+    options = ("--include_source_info", f"--descriptor_set_out={compiled}")
+    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", f"-I{CONTRACTS}", *options, *files], check=True)
     described = FileDescriptorSet.FromString(compiled.read_bytes())
     compiled.unlink()
     return list(described.file)
