@@ -1,0 +1,174 @@
+"""The gRPC methods: open a transaction, call, map."""
+
+from typing import Any
+
+from chassis.calls import Calls
+from chassis.names import parse_name
+from crm.customers.v1 import (
+    contact_pb2,
+    contact_service_pb2,
+    contact_service_pb2_grpc,
+    customer_pb2,
+    customer_service_pb2,
+    customer_service_pb2_grpc,
+)
+from google.protobuf.empty_pb2 import Empty
+
+from customers import mapping, queries
+from customers.usecases.create_contact import create_contact
+from customers.usecases.create_customer import create_customer
+from customers.usecases.delete_contact import delete_contact
+from customers.usecases.delete_customer import delete_customer
+from customers.usecases.transfer_customer import transfer_customer
+from customers.usecases.update_contact import update_contact
+from customers.usecases.update_customer import update_customer
+
+
+class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
+    """Implements CustomerService."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
+
+    def GetCustomer(self, request: customer_service_pb2.GetCustomerRequest, context: Any) -> customer_pb2.Customer:
+        with self.calls.read() as session:
+            return mapping.customer_to_proto(queries.get_customer(session, parse_name("customers", request.name)))
+
+    def BatchGetCustomers(
+        self, request: customer_service_pb2.BatchGetCustomersRequest, context: Any
+    ) -> customer_service_pb2.BatchGetCustomersResponse:
+        ids = mapping.parse_names("customers", request.names, field="names")
+        with self.calls.read() as session:
+            rows = queries.batch_get_customers(session, ids)
+        return customer_service_pb2.BatchGetCustomersResponse(customers=map(mapping.customer_to_proto, rows))
+
+    def ListCustomers(
+        self, request: customer_service_pb2.ListCustomersRequest, context: Any
+    ) -> customer_service_pb2.ListCustomersResponse:
+        with self.calls.read() as session:
+            page = queries.list_customers(
+                session,
+                conditions=request.filter,
+                query=request.search,
+                order_by=request.order_by,
+                page_size=request.page_size,
+                page_token=request.page_token,
+            )
+        return customer_service_pb2.ListCustomersResponse(
+            customers=map(mapping.customer_to_proto, page.rows), next_page_token=page.next_token
+        )
+
+    def CountCustomers(
+        self, request: customer_service_pb2.CountCustomersRequest, context: Any
+    ) -> customer_service_pb2.CountCustomersResponse:
+        with self.calls.read() as session:
+            count = queries.count_customers(session, conditions=request.filter, query=request.search)
+        return customer_service_pb2.CountCustomersResponse(count=count)
+
+    def CreateCustomer(
+        self, request: customer_service_pb2.CreateCustomerRequest, context: Any
+    ) -> customer_pb2.Customer:
+        draft = mapping.draft_from_proto(request.customer)
+        return self.calls.write(
+            request,
+            customer_pb2.Customer,
+            lambda session: mapping.customer_to_proto(create_customer(session, draft)),
+        )
+
+    def UpdateCustomer(
+        self, request: customer_service_pb2.UpdateCustomerRequest, context: Any
+    ) -> customer_pb2.Customer:
+        customer_id = parse_name("customers", request.customer.name)
+        patch = mapping.patch_from_proto(request.customer, request.update_mask)
+        return self.calls.write(
+            request,
+            customer_pb2.Customer,
+            lambda session: mapping.customer_to_proto(update_customer(session, customer_id, patch)),
+        )
+
+    def TransferCustomer(
+        self, request: customer_service_pb2.TransferCustomerRequest, context: Any
+    ) -> customer_pb2.Customer:
+        customer_id = parse_name("customers", request.name)
+        owner_id = parse_name("users", request.owner, field="owner")
+        return self.calls.write(
+            request,
+            customer_pb2.Customer,
+            lambda session: mapping.customer_to_proto(
+                transfer_customer(session, customer_id, owner_id, reason=request.reason, etag=request.etag)
+            ),
+        )
+
+    def DeleteCustomer(self, request: customer_service_pb2.DeleteCustomerRequest, context: Any) -> Empty:
+        customer_id = parse_name("customers", request.name)
+
+        def delete(session: Any) -> Empty:
+            delete_customer(session, customer_id, etag=request.etag)
+            return Empty()
+
+        return self.calls.write(request, Empty, delete)
+
+    def ListTimelineEntries(
+        self, request: customer_service_pb2.ListTimelineEntriesRequest, context: Any
+    ) -> customer_service_pb2.ListTimelineEntriesResponse:
+        customer_id = parse_name("customers", request.customer, field="customer")
+        with self.calls.read() as session:
+            page = queries.list_timeline(
+                session,
+                customer_id,
+                kinds=request.kinds,
+                page_size=request.page_size,
+                page_token=request.page_token,
+            )
+        return customer_service_pb2.ListTimelineEntriesResponse(
+            entries=map(mapping.entry_to_proto, page.rows), next_page_token=page.next_token
+        )
+
+
+class ContactServicer(contact_service_pb2_grpc.ContactServiceServicer):
+    """Implements ContactService."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
+
+    def GetContact(self, request: contact_service_pb2.GetContactRequest, context: Any) -> contact_pb2.Contact:
+        with self.calls.read() as session:
+            return mapping.contact_to_proto(queries.get_contact(session, parse_name("contacts", request.name)))
+
+    def ListContacts(
+        self, request: contact_service_pb2.ListContactsRequest, context: Any
+    ) -> contact_service_pb2.ListContactsResponse:
+        ids = mapping.parse_names("customers", request.customers, field="customers")
+        with self.calls.read() as session:
+            page = queries.list_contacts(session, ids, page_size=request.page_size, page_token=request.page_token)
+        return contact_service_pb2.ListContactsResponse(
+            contacts=map(mapping.contact_to_proto, page.rows), next_page_token=page.next_token
+        )
+
+    def CreateContact(self, request: contact_service_pb2.CreateContactRequest, context: Any) -> contact_pb2.Contact:
+        customer_id, values = mapping.contact_draft(request.contact)
+        return self.calls.write(
+            request,
+            contact_pb2.Contact,
+            lambda session: mapping.contact_to_proto(create_contact(session, customer_id, values)),
+        )
+
+    def UpdateContact(self, request: contact_service_pb2.UpdateContactRequest, context: Any) -> contact_pb2.Contact:
+        contact_id = parse_name("contacts", request.contact.name)
+        values = mapping.contact_patch(request.contact, request.update_mask)
+        return self.calls.write(
+            request,
+            contact_pb2.Contact,
+            lambda session: mapping.contact_to_proto(
+                update_contact(session, contact_id, values, etag=request.contact.etag)
+            ),
+        )
+
+    def DeleteContact(self, request: contact_service_pb2.DeleteContactRequest, context: Any) -> Empty:
+        contact_id = parse_name("contacts", request.name)
+
+        def delete(session: Any) -> Empty:
+            delete_contact(session, contact_id, etag=request.etag)
+            return Empty()
+
+        return self.calls.write(request, Empty, delete)

@@ -1,0 +1,78 @@
+"""Inbound events: translate, and leave the rest to a use case."""
+
+from datetime import UTC
+
+from chassis.bus.handlers import Received, Subscription
+from chassis.db import ServiceSession
+from chassis.names import parse_name, parse_optional_name
+from crm.identity.v1 import events_pb2 as identity_pb2
+from crm.leads.v1 import events_pb2 as leads_pb2
+
+from customers.usecases.learn_organisation import (
+    DepartmentFacts,
+    UserFacts,
+    forget_department,
+    learn_department,
+    learn_user,
+)
+from customers.usecases.record_follow_up import FollowUp, record_follow_up
+
+
+def keep_follow_up(session: ServiceSession, received: Received) -> None:
+    """Show a follow-up in the customer's timeline."""
+    event = received.message(leads_pb2.FollowUpLogged)
+    follow_up = FollowUp(
+        event_id=received.id,
+        customer_id=parse_name("customers", event.customer, field="customer"),
+        source=received.source,
+        resource=event.follow_up,
+        actor=event.author,
+        method=event.method,
+        summary=event.summary,
+        occur_time=event.occur_time.ToDatetime(UTC),
+    )
+    record_follow_up(session, follow_up)
+
+
+def keep_up_with_organisation(session: ServiceSession, received: Received) -> None:
+    """Note what changed of users and departments."""
+    match received.name:
+        case "UserChanged":
+            learn_user(session, _user(received.message(identity_pb2.UserChanged)))
+        case "DepartmentChanged":
+            learn_department(session, _department(received.message(identity_pb2.DepartmentChanged)))
+        case "DepartmentDeleted":
+            event = received.message(identity_pb2.DepartmentDeleted)
+            forget_department(session, parse_name("departments", event.department, field="department"))
+
+
+SUBSCRIPTIONS = (
+    Subscription("leads", ("FollowUpLogged",), "customers.timeline", keep_follow_up),
+    Subscription(
+        "identity",
+        ("UserChanged", "DepartmentChanged", "DepartmentDeleted"),
+        "customers.organisation",
+        keep_up_with_organisation,
+    ),
+)
+
+
+def _user(event: identity_pb2.UserChanged) -> UserFacts:
+    return UserFacts(
+        id=parse_name("users", event.user, field="user"),
+        version=event.version,
+        username=event.username,
+        display_name=event.display_name,
+        department_id=parse_optional_name("departments", event.department, field="department"),
+        department_path=event.department_path or None,
+        active=event.active,
+    )
+
+
+def _department(event: identity_pb2.DepartmentChanged) -> DepartmentFacts:
+    return DepartmentFacts(
+        id=parse_name("departments", event.department, field="department"),
+        version=event.version,
+        display_name=event.display_name,
+        path=event.path,
+    )

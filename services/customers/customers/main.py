@@ -1,0 +1,54 @@
+"""`customers serve | work | migrate`: the parts this service is composed of."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from chassis import cli
+from chassis.calls import Calls
+from chassis.service import Runtime, Service, Servicer
+from crm.customers.v1 import (
+    contact_service_pb2,
+    contact_service_pb2_grpc,
+    custom_field_service_pb2,
+    custom_field_service_pb2_grpc,
+    customer_service_pb2,
+    customer_service_pb2_grpc,
+)
+
+from customers import api
+from customers.consumers import SUBSCRIPTIONS
+
+
+def servicers(runtime: Runtime) -> Sequence[Servicer]:
+    """The gRPC services of this service."""
+    calls = Calls(runtime.database)
+    return (
+        Servicer(
+            customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"],
+            api.CustomerServicer(calls),
+            customer_service_pb2_grpc.add_CustomerServiceServicer_to_server,
+        ),
+        Servicer(
+            contact_service_pb2.DESCRIPTOR.services_by_name["ContactService"],
+            api.ContactServicer(calls),
+            contact_service_pb2_grpc.add_ContactServiceServicer_to_server,
+        ),
+        Servicer(
+            custom_field_service_pb2.DESCRIPTOR.services_by_name["CustomFieldService"],
+            api.CustomFieldServicer(calls),
+            custom_field_service_pb2_grpc.add_CustomFieldServiceServicer_to_server,
+        ),
+    )
+
+
+SERVICE = Service(
+    name="customers",
+    migrations=Path(__file__).resolve().parent.parent / "migrations",
+    servicers=servicers,
+    subscriptions=lambda runtime: SUBSCRIPTIONS,
+)
+
+
+def main() -> None:
+    """Run the service from the command line."""
+    cli.main(SERVICE)

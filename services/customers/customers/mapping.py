@@ -1,0 +1,173 @@
+"""From rows to messages and from messages to what the use cases take. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from chassis.etags import etag
+from chassis.masks import changed_paths
+from chassis.names import make_name, parse_name, parse_optional_name
+from crm.customers.v1 import contact_pb2, customer_pb2, timeline_pb2
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.struct_pb2 import Struct, Value
+
+from customers.usecases.create_customer import CustomerDraft
+from customers.usecases.update_customer import CustomerPatch
+
+_KINDS = {name.removeprefix("CUSTOMER_KIND_"): number for name, number in customer_pb2.CustomerKind.items()}
+_STATUSES = {name.removeprefix("CUSTOMER_STATUS_"): number for name, number in customer_pb2.CustomerStatus.items()}
+_NAMES = {
+    "kind": {number: name for name, number in _KINDS.items()},
+    "status": {number: name for name, number in _STATUSES.items()},
+}
+
+_ADDRESS = tuple(field.name for field in customer_pb2.Address.DESCRIPTOR.fields)
+_LISTS = ("phones", "emails", "tags")
+_TEXTS = ("display_name", "credit_code", "level", "industry", "source", "website", "remark", "external_id")
+_CHANGEABLE = {*_TEXTS, *_LISTS, "status", "address", "custom_fields"}
+_CONTACT_TEXTS = ("display_name", "job_title", "wechat", "remark")
+_CONTACT_CHANGEABLE = {*_CONTACT_TEXTS, "phones", "emails", "primary"}
+
+
+def customer_to_proto(row: Any) -> customer_pb2.Customer:
+    """A customer, from an entity or a row of its columns."""
+    message = customer_pb2.Customer(
+        name=f"customers/{row.id}",
+        kind=_KINDS[row.kind],
+        display_name=row.display_name,
+        credit_code=row.credit_code,
+        owner=make_name("users", row.owner_id),
+        owner_department=make_name("departments", row.owner_department_id),
+        status=_STATUSES[row.status],
+        level=row.level,
+        industry=row.industry,
+        source=row.source,
+        phones=row.phones,
+        emails=row.emails,
+        website=row.website,
+        tags=row.tags,
+        remark=row.remark,
+        external_id=row.external_id,
+        last_follow_up_time=row.last_follow_up_time,
+        creator=row.creator,
+        etag=etag(row.version),
+        create_time=row.create_time,
+        update_time=row.update_time,
+    )
+    if row.country is not None or any(getattr(row, part) is not None for part in _ADDRESS):
+        message.address.CopyFrom(customer_pb2.Address(**{part: getattr(row, part) for part in _ADDRESS}))
+    if row.custom:
+        message.custom_fields.update(row.custom)
+    return message
+
+
+def draft_from_proto(customer: customer_pb2.Customer) -> CustomerDraft:
+    """What the creator of a customer states."""
+    paths = {path for path in (*_TEXTS, *_LISTS) if getattr(customer, path)}
+    paths |= {f"address.{part}" for part in _ADDRESS if getattr(customer.address, part)}
+    paths |= {path for path in ("kind", "status") if getattr(customer, path)}
+    return CustomerDraft(
+        values=_values(customer, paths),
+        custom_fields=struct_to_dict(customer.custom_fields),
+        owner_id=parse_optional_name("users", customer.owner, field="owner"),
+    )
+
+
+def patch_from_proto(customer: customer_pb2.Customer, mask: FieldMask) -> CustomerPatch:
+    """What an update changes. Without a mask, that is each part of the address and each own field that is given."""
+    paths = changed_paths(customer, mask, _CHANGEABLE)
+    given = struct_to_dict(customer.custom_fields)
+    keys = {path.removeprefix("custom_fields.") for path in paths if path.startswith("custom_fields.")}
+    whole = "custom_fields" in paths
+    parts: Iterable[str] = ()
+    if "address" in paths:
+        parts = _ADDRESS if mask.paths else [part for part in _ADDRESS if getattr(customer.address, part)]
+    plain = {path for path in paths if path != "address" and path.partition(".")[0] != "custom_fields"}
+    return CustomerPatch(
+        values=_values(customer, plain | {f"address.{part}" for part in parts}),
+        custom_fields=given if whole else {key: given.get(key) for key in keys},
+        replace_custom_fields=whole and bool(mask.paths),
+        etag=customer.etag,
+    )
+
+
+def contact_to_proto(row: Any) -> contact_pb2.Contact:
+    """A contact, from an entity or a row of its columns."""
+    return contact_pb2.Contact(
+        name=f"contacts/{row.id}",
+        customer=f"customers/{row.customer_id}",
+        display_name=row.display_name,
+        job_title=row.job_title,
+        phones=row.phones,
+        emails=row.emails,
+        wechat=row.wechat,
+        primary=row.is_primary,
+        remark=row.remark,
+        etag=etag(row.version),
+        create_time=row.create_time,
+        update_time=row.update_time,
+    )
+
+
+def contact_draft(contact: contact_pb2.Contact) -> tuple[UUID, dict[str, Any]]:
+    """The customer of a new contact and what is stated about it."""
+    paths = {path for path in _CONTACT_CHANGEABLE if getattr(contact, path)}
+    return parse_name("customers", contact.customer, field="customer"), _contact_values(contact, paths)
+
+
+def contact_patch(contact: contact_pb2.Contact, mask: FieldMask) -> dict[str, Any]:
+    """What an update of a contact changes."""
+    return _contact_values(contact, changed_paths(contact, mask, _CONTACT_CHANGEABLE))
+
+
+def entry_to_proto(row: Any) -> timeline_pb2.TimelineEntry:
+    """A timeline entry, from an entity or a row of its columns."""
+    return timeline_pb2.TimelineEntry(
+        name=f"timelineEntries/{row.id}",
+        customer=f"customers/{row.customer_id}",
+        kind=row.kind,
+        source=row.source,
+        resource=row.resource,
+        actor=row.actor,
+        summary=row.summary,
+        details=row.details,
+        occur_time=row.occur_time,
+    )
+
+
+def struct_to_dict(struct: Struct) -> dict[str, Any]:
+    """A Struct as plain values."""
+    return {key: _plain(value) for key, value in struct.fields.items()}
+
+
+def parse_names(collection: str, names: Sequence[str], *, field: str) -> list[UUID]:
+    """The ids in several resource names."""
+    return [parse_name(collection, name, field=field) for name in names]
+
+
+def _plain(value: Value) -> Any:
+    kind = value.WhichOneof("kind")
+    if kind == "struct_value":
+        return struct_to_dict(value.struct_value)
+    if kind == "list_value":
+        return [_plain(item) for item in value.list_value.values]
+    return None if kind in (None, "null_value") else getattr(value, kind)
+
+
+def _values(customer: customer_pb2.Customer, paths: Iterable[str]) -> Mapping[str, Any]:
+    return {path: _value(customer, path) for path in sorted(paths)}
+
+
+def _value(customer: customer_pb2.Customer, path: str) -> Any:
+    if path in _NAMES:
+        number = getattr(customer, path)
+        return _NAMES[path].get(number, str(number))
+    head, _, part = path.partition(".")
+    value = getattr(customer, head)
+    if part:
+        return getattr(value, part)
+    return list(value) if head in _LISTS else value
+
+
+def _contact_values(contact: contact_pb2.Contact, paths: Iterable[str]) -> dict[str, Any]:
+    return {path: list(getattr(contact, path)) if path in _LISTS else getattr(contact, path) for path in sorted(paths)}

@@ -1,0 +1,186 @@
+"""Reads: what a caller may see of customers, contacts and timelines.
+
+Rows for the wire are plain rows, not entities: a list has no use for what the unit of work costs.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from chassis import custom_fields, paging, search
+from chassis.db import ServiceSession
+from chassis.errors import Invalid, NotFound
+from chassis.filters import FieldRegistry
+from chassis.paging import Page, SortKey
+from chassis.scopes import in_scope
+from sqlalchemy import ColumnElement, Select, and_, func, literal, select, true, union_all
+from sqlalchemy.dialects.postgresql import JSONB
+
+from customers.fields import CUSTOMER_FIELDS
+from customers.model import Contact, Customer, TimelineEntry, TimelineKind
+from customers.own_fields import ENTITY
+
+MAX_BATCH = 200
+
+_KEPT_INSIDE = {"name_key", "search_text", "grams"}
+_CUSTOMERS = select(*[column for column in Customer.__table__.columns if column.key not in _KEPT_INSIDE])
+_CONTACTS = select(*Contact.__table__.columns)
+_NEWEST = SortKey(Customer.update_time, descending=True, nullable=False)
+_BY_ID = SortKey(Customer.id, descending=True, nullable=False)
+
+
+def reach(session: ServiceSession, permission: str) -> ColumnElement[bool]:
+    """The customers that the caller reaches with a permission."""
+    return in_scope(session.caller.scope(permission), Customer.owner_id, Customer.owner_department_path)
+
+
+def get_customer(session: ServiceSession, customer_id: UUID) -> Any:
+    """A customer as a row. Raises NotFound if there is none that the caller may see."""
+    row = session.execute(_CUSTOMERS.where(Customer.id == customer_id, reach(session, "customer.read"))).first()
+    if row is None:
+        raise _no_customer()
+    return row
+
+
+def batch_get_customers(session: ServiceSession, ids: Sequence[UUID]) -> list[Any]:
+    """Those of the customers that exist and are visible, as rows, each once, in the order asked."""
+    if len(ids) > MAX_BATCH:
+        raise Invalid("TOO_MANY_NAMES", f"ask for at most {MAX_BATCH} customers at once", field="names")
+    rows = session.execute(_CUSTOMERS.where(Customer.id.in_(ids), reach(session, "customer.read")))
+    found = {row.id: row for row in rows}
+    return [found[key] for key in dict.fromkeys(ids) if key in found]
+
+
+def lock_customer(session: ServiceSession, customer_id: UUID, permission: str) -> Customer:
+    """A customer, locked for a change. Raises NotFound if the permission does not reach it."""
+    statement = select(Customer).where(Customer.id == customer_id, reach(session, permission))
+    customer: Customer | None = session.scalars(statement.with_for_update()).first()
+    if customer is None:
+        raise _no_customer()
+    return customer
+
+
+def listed(
+    session: ServiceSession, conditions: Any, query: str, permission: str = "customer.read"
+) -> ColumnElement[bool]:
+    """What a list, a count and an export of customers alike are made of."""
+    found = search.matches(query, Customer.grams, Customer.search_text) if query.strip() else true()
+    return and_(reach(session, permission), _registry(session).where(conditions), found)
+
+
+def select_customers(
+    session: ServiceSession, conditions: Any, query: str, *, permission: str = "customer.read"
+) -> Select[tuple[Customer]]:
+    """The customers that a list shows over all pages, in no order."""
+    return select(Customer).where(listed(session, conditions, query, permission))
+
+
+def list_customers(
+    session: ServiceSession, *, conditions: Any, query: str, order_by: Sequence[Any], page_size: int, page_token: str
+) -> Page[Any]:
+    """A page of customers as rows."""
+    size = paging.page_size(page_size)
+    keys = _registry(session).order(order_by, [_NEWEST], _BY_ID)
+    statement = _CUSTOMERS.where(listed(session, conditions, query))
+    mark = paging.fingerprint("customers", conditions, query, order_by)
+    return paging.fetch_page(session, statement, keys, size, page_token, mark)
+
+
+def count_customers(session: ServiceSession, *, conditions: Any, query: str) -> int:
+    """How many customers a list shows over all pages."""
+    return session.scalar(select(func.count()).select_from(Customer).where(listed(session, conditions, query))) or 0
+
+
+def list_timeline(
+    session: ServiceSession, customer_id: UUID, *, kinds: Sequence[str], page_size: int, page_token: str
+) -> Page[Any]:
+    """A page of what happened with a customer, newest first, as rows. Raises NotFound like `get_customer`."""
+    size = paging.page_size(page_size)
+    _require_customer(session, customer_id)
+    entries = union_all(_stored_entries(customer_id, kinds), _creation(customer_id, kinds)).subquery("entry")
+    keys = [SortKey(entries.c[key], descending=True, nullable=False) for key in ("occur_time", "id")]
+    mark = paging.fingerprint("timeline", str(customer_id), *kinds)
+    return paging.fetch_page(session, select(*entries.c), keys, size, page_token, mark)
+
+
+def get_contact(session: ServiceSession, contact_id: UUID) -> Any:
+    """A contact as a row. Raises NotFound if there is none that the caller may see."""
+    row = session.execute(
+        _CONTACTS.join(Customer).where(Contact.id == contact_id, reach(session, "contact.read"))
+    ).first()
+    if row is None:
+        raise _no_contact()
+    return row
+
+
+def lock_contact(session: ServiceSession, contact_id: UUID, permission: str) -> Contact:
+    """A contact, locked for a change together with its customer. Raises NotFound if out of reach."""
+    customer_id = session.scalar(select(Contact.customer_id).where(Contact.id == contact_id))
+    if customer_id is None:
+        raise _no_contact()
+    try:
+        lock_customer(session, customer_id, permission)
+    except NotFound:
+        raise _no_contact() from None
+    contact = session.get(Contact, contact_id, with_for_update=True)
+    if contact is None:
+        raise _no_contact()
+    return contact
+
+
+def list_contacts(
+    session: ServiceSession, customer_ids: Sequence[UUID], *, page_size: int, page_token: str
+) -> Page[Any]:
+    """A page of the contacts of some customers as rows, the primary one of each first."""
+    size = paging.page_size(page_size)
+    if not 1 <= len(customer_ids) <= MAX_BATCH:
+        raise Invalid("INVALID_CUSTOMERS", f"name from 1 to {MAX_BATCH} customers", field="customers")
+    statement = _CONTACTS.join(Customer).where(Contact.customer_id.in_(customer_ids), reach(session, "contact.read"))
+    keys = [
+        SortKey(Contact.customer_id, nullable=False),
+        SortKey(Contact.is_primary, descending=True, nullable=False),
+        SortKey(Contact.id, nullable=False),
+    ]
+    mark = paging.fingerprint("contacts", *map(str, customer_ids))
+    return paging.fetch_page(session, statement, keys, size, page_token, mark)
+
+
+def _registry(session: ServiceSession) -> FieldRegistry:
+    return FieldRegistry(
+        CUSTOMER_FIELDS, dynamic=lambda name: custom_fields.dynamic_field(session, ENTITY, name, Customer.custom)
+    )
+
+
+def _require_customer(session: ServiceSession, customer_id: UUID) -> None:
+    statement = select(Customer.id).where(Customer.id == customer_id, reach(session, "customer.read"))
+    if session.scalar(statement) is None:
+        raise _no_customer()
+
+
+def _stored_entries(customer_id: UUID, kinds: Sequence[str]) -> Select[Any]:
+    wanted = TimelineEntry.kind.in_(kinds) if kinds else true()
+    return select(*TimelineEntry.__table__.columns).where(TimelineEntry.customer_id == customer_id, wanted)
+
+
+def _creation(customer_id: UUID, kinds: Sequence[str]) -> Select[Any]:
+    """The entry that every customer begins with. It is no row of its own, since there is one for each customer."""
+    wanted = literal(not kinds or TimelineKind.CUSTOMER_CREATED in kinds)
+    return select(
+        Customer.id,
+        Customer.id.label("customer_id"),
+        literal(str(TimelineKind.CUSTOMER_CREATED)).label("kind"),
+        literal("customers").label("source"),
+        literal(f"customers/{customer_id}").label("resource"),
+        Customer.creator.label("actor"),
+        Customer.display_name.label("summary"),
+        literal({}, JSONB).label("details"),
+        Customer.create_time.label("occur_time"),
+    ).where(Customer.id == customer_id, wanted)
+
+
+def _no_customer() -> NotFound:
+    return NotFound("CUSTOMER_NOT_FOUND", "there is no such customer, or you may not see it")
+
+
+def _no_contact() -> NotFound:
+    return NotFound("CONTACT_NOT_FOUND", "there is no such contact, or you may not see it")

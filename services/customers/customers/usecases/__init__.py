@@ -1,0 +1,1 @@
+"""What can be done with customers: one command per module."""

@@ -1,0 +1,50 @@
+"""Create a contact."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from chassis import audit
+from chassis.db import ServiceSession
+from chassis.names import new_id
+from sqlalchemy import update
+
+from customers import rules
+from customers.facts import contact_snapshot
+from customers.model import Contact
+from customers.queries import lock_customer
+
+
+def create_contact(session: ServiceSession, customer_id: UUID, values: Mapping[str, Any]) -> Contact:
+    """Create a contact of a customer from raw values by field, see `rules.CONTACT_RULES`."""
+    stored, faults = rules.apply(rules.CONTACT_RULES, {"display_name": "", "primary": False} | dict(values))
+    rules.refuse(faults)
+    lock_customer(session, customer_id, "contact.create")
+    empty = {"phones": [], "emails": []}
+    contact = Contact(
+        id=new_id(),
+        customer_id=customer_id,
+        **(empty | stored),
+        version=1,
+        create_time=session.now,
+        update_time=session.now,
+    )
+    if contact.is_primary:
+        demote_others(session, contact)
+    session.add(contact)
+    session.flush()
+    audit.record(session, "contact.create", contact.name, None, contact_snapshot(contact))
+    return contact
+
+
+def demote_others(session: ServiceSession, contact: Contact) -> None:
+    """Make no other contact of the customer the primary one. The customer must be locked."""
+    demoted = session.scalars(
+        update(Contact)
+        .where(Contact.customer_id == contact.customer_id, Contact.is_primary, Contact.id != contact.id)
+        .values(is_primary=False, version=Contact.version + 1, update_time=session.now)
+        .returning(Contact)
+        .execution_options(populate_existing=True)
+    ).all()
+    for other in demoted:
+        audit.record(session, "contact.update", other.name, {"is_primary": True}, {"is_primary": None})

@@ -1,0 +1,28 @@
+"""Delete a customer."""
+
+from uuid import UUID
+
+from chassis import audit, outbox
+from chassis.db import ServiceSession
+from chassis.etags import check_etag
+from sqlalchemy import delete, select
+
+from customers.events import CustomerDeleted
+from customers.facts import contact_snapshot, snapshot
+from customers.model import Contact, Customer, TimelineEntry
+from customers.queries import lock_customer
+
+
+def delete_customer(session: ServiceSession, customer_id: UUID, *, etag: str = "") -> None:
+    """Delete a customer with its contacts and timeline. The audit log keeps what it and its contacts held."""
+    customer = lock_customer(session, customer_id, "customer.delete")
+    check_etag(etag, customer.version)
+    contacts = session.scalars(select(Contact).where(Contact.customer_id == customer_id).order_by(Contact.id))
+    audit.record(session, "customer.delete", customer.name, snapshot(customer), None)
+    changes = [audit.Change("contact.delete", contact.name, contact_snapshot(contact), None) for contact in contacts]
+    audit.record_all(session, changes)
+    session.execute(delete(TimelineEntry).where(TimelineEntry.customer_id == customer_id))
+    session.execute(delete(Contact).where(Contact.customer_id == customer_id))
+    session.execute(delete(Customer).where(Customer.id == customer_id))
+    session.expunge(customer)
+    outbox.emit(session, CustomerDeleted(customer.name, customer.version))

@@ -1,0 +1,103 @@
+"""Keep up with the identity service's users and departments, and with them the departments of customers' owners."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from chassis.db import ServiceSession
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from customers.model import Customer, KnownDepartment, KnownUser
+
+_ORGANISATION = 0x6F72_6761_6E69_7365
+
+
+@dataclass(frozen=True)
+class UserFacts:
+    """A user as an event tells it."""
+
+    id: UUID
+    version: int
+    username: str
+    display_name: str
+    department_id: UUID | None
+    department_path: str | None
+    active: bool
+
+
+@dataclass(frozen=True)
+class DepartmentFacts:
+    """A department as an event tells it."""
+
+    id: UUID
+    version: int
+    display_name: str
+    path: str
+
+
+def learn_user(session: ServiceSession, facts: UserFacts) -> None:
+    """Note a user. The user's customers move along into the user's department. An older version changes nothing."""
+    _one_at_a_time(session)
+    # Events of a user and of a department come in no common order, so the department's own word on its path counts.
+    path = session.scalar(select(KnownDepartment.path).where(KnownDepartment.id == facts.department_id))
+    values = vars(facts) | {"department_path": path or facts.department_path}
+    if not _newer(session, KnownUser, values):
+        return
+    place: dict[str, Any] = {
+        "owner_department_id": values["department_id"],
+        "owner_department_path": values["department_path"],
+    }
+    _move(session, Customer.owner_id == facts.id, place)
+
+
+def learn_department(session: ServiceSession, facts: DepartmentFacts) -> None:
+    """Note a department. Its users and their customers get its new path. An older version changes nothing.
+
+    A department below one that moved has an event of its own.
+    """
+    _one_at_a_time(session)
+    if not _newer(session, KnownDepartment, vars(facts)):
+        return
+    session.execute(
+        update(KnownUser)
+        .where(KnownUser.department_id == facts.id, KnownUser.department_path.is_distinct_from(facts.path))
+        .values(department_path=facts.path)
+        .execution_options(synchronize_session=False)
+    )
+    users = select(KnownUser.id).where(KnownUser.department_id == facts.id).scalar_subquery()
+    _move(
+        session,
+        Customer.owner_id.in_(users) & (Customer.owner_department_id == facts.id),
+        {"owner_department_path": facts.path},
+    )
+
+
+def forget_department(session: ServiceSession, department_id: UUID) -> None:
+    """Forget a department that was deleted. Nobody belonged to it any more."""
+    _one_at_a_time(session)
+    session.execute(delete(KnownDepartment).where(KnownDepartment.id == department_id))
+
+
+def _one_at_a_time(session: ServiceSession) -> None:
+    """Let no two changes of the organisation miss each other: each would rewrite paths by what it saw."""
+    session.execute(select(func.pg_advisory_xact_lock(_ORGANISATION)))
+
+
+def _newer(session: ServiceSession, entity: Any, values: dict[str, Any]) -> bool:
+    """Store a row unless a version as new is stored. Says whether it was."""
+    statement = insert(entity).values(**values)
+    statement = statement.on_conflict_do_update(
+        index_elements=["id"],
+        set_={key: value for key, value in values.items() if key != "id"},
+        where=entity.version < statement.excluded.version,
+    )
+    return session.execute(statement.returning(entity.id)).first() is not None
+
+
+def _move(session: ServiceSession, condition: ColumnElement[bool], place: dict[str, Any]) -> None:
+    """Put customers where their owners are. That is derived, so it is no change of the customer's own version."""
+    moved = or_(*[getattr(Customer, column).is_distinct_from(value) for column, value in place.items()])
+    session.execute(
+        update(Customer).where(condition, moved).values(**place).execution_options(synchronize_session=False)
+    )

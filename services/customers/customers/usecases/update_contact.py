@@ -1,0 +1,37 @@
+"""Change a contact."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from chassis import audit
+from chassis.db import ServiceSession
+from chassis.etags import check_etag
+
+from customers import rules
+from customers.facts import contact_snapshot, difference
+from customers.model import Contact
+from customers.queries import lock_contact
+from customers.usecases.create_contact import demote_others
+
+
+def update_contact(session: ServiceSession, contact_id: UUID, values: Mapping[str, Any], *, etag: str = "") -> Contact:
+    """Change a contact by raw values by field, see `rules.CONTACT_RULES`. No change leaves no trace."""
+    stored, faults = rules.apply(rules.CONTACT_RULES, values)
+    rules.refuse(faults)
+    contact = lock_contact(session, contact_id, "contact.update")
+    check_etag(etag, contact.version)
+    before = contact_snapshot(contact)
+    with session.no_autoflush:  # the primary one before gives way first
+        for column, value in stored.items():
+            setattr(contact, column, value)
+        old, new = difference(before, contact_snapshot(contact))
+        if not new:
+            return contact
+        if contact.is_primary:
+            demote_others(session, contact)
+    contact.version += 1
+    contact.update_time = session.now
+    session.flush()
+    audit.record(session, "contact.update", contact.name, old, new)
+    return contact

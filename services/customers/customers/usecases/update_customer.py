@@ -1,0 +1,82 @@
+"""Change a customer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from chassis import audit, outbox
+from chassis.db import ServiceSession
+from chassis.errors import Violation
+from chassis.etags import check_etag
+
+from customers import own_fields, rules
+from customers.duplicates import refuse_duplicate, refusing_duplicates
+from customers.events import CustomerUpdated
+from customers.facts import difference, snapshot, state
+from customers.model import Customer
+from customers.queries import lock_customer
+
+_MATCHED = {"display_name", "credit_code", "external_id", "phones"}
+_ADDRESS = ("country", "province", "city", "district", "street", "postal_code")
+
+
+@dataclass(frozen=True)
+class CustomerPatch:
+    """What to change of a customer: raw values by field, see `rules.CUSTOMER_RULES`."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    custom_fields: Mapping[str, Any] = field(default_factory=dict)
+    """By key; None removes the value."""
+    replace_custom_fields: bool = False
+    """True if own fields that are not given lose their value."""
+    etag: str = ""
+
+
+def update_customer(session: ServiceSession, customer_id: UUID, patch: CustomerPatch) -> Customer:
+    """Change a customer and announce it. A patch that changes nothing leaves no trace."""
+    customer = lock_customer(session, customer_id, "customer.update")
+    check_etag(patch.etag, customer.version)
+    before = snapshot(customer)
+    _apply(session, customer, patch)
+    old, new = difference(before, snapshot(customer))
+    if not new:
+        return customer
+    customer.version += 1
+    customer.update_time = session.now
+    if _MATCHED & new.keys():
+        customer.refresh_keys()
+        refuse_duplicate(session, customer)
+    with refusing_duplicates():
+        session.flush()
+    audit.record(session, "customer.update", customer.name, old, new)
+    changed = sorted({_wire(key) for key in new})
+    outbox.emit(session, CustomerUpdated(customer.name, customer.version, state(customer), changed))
+    return customer
+
+
+def _apply(session: ServiceSession, customer: Customer, patch: CustomerPatch) -> None:
+    stored, faults = rules.apply(rules.CUSTOMER_RULES, patch.values)
+    custom, custom_faults = _custom(session, customer, patch)
+    together = {"kind": customer.kind, "credit_code": customer.credit_code} | stored
+    rules.refuse([*faults, *rules.contradictions(together), *custom_faults])
+    if stored.keys() & set(_ADDRESS):
+        stored = rules.with_country({part: getattr(customer, part) for part in _ADDRESS} | stored)
+    for column, value in stored.items():
+        setattr(customer, column, value)
+    customer.custom = custom
+
+
+def _custom(
+    session: ServiceSession, customer: Customer, patch: CustomerPatch
+) -> tuple[dict[str, Any], list[Violation]]:
+    if not patch.custom_fields and not patch.replace_custom_fields:
+        return customer.custom, []
+    dropped = dict.fromkeys(customer.custom) if patch.replace_custom_fields else {}
+    return own_fields.judge(session, dropped | dict(patch.custom_fields), current=customer.custom)
+
+
+def _wire(column: str) -> str:
+    if column in _ADDRESS:
+        return "address"
+    return "custom_fields" if column == "custom" else column

@@ -1,0 +1,46 @@
+"""The gRPC methods: open a transaction, call, map."""
+
+from typing import Any
+
+from chassis.calls import Calls
+from chassis.names import parse_name
+from crm.leads.v1 import follow_up_pb2, follow_up_service_pb2, follow_up_service_pb2_grpc
+
+from leads import mapping, queries
+from leads.clients import Customers
+from leads.usecases.log_follow_up import log_follow_up
+
+
+class FollowUpServicer(follow_up_service_pb2_grpc.FollowUpServiceServicer):
+    """Implements FollowUpService."""
+
+    def __init__(self, calls: Calls, customers: Customers) -> None:
+        self.calls = calls
+        self.customers = customers
+
+    def GetFollowUp(self, request: follow_up_service_pb2.GetFollowUpRequest, context: Any) -> follow_up_pb2.FollowUp:
+        with self.calls.read() as session:
+            return mapping.follow_up_to_proto(queries.get_follow_up(session, parse_name("followUps", request.name)))
+
+    def ListFollowUps(
+        self, request: follow_up_service_pb2.ListFollowUpsRequest, context: Any
+    ) -> follow_up_service_pb2.ListFollowUpsResponse:
+        with self.calls.read() as session:
+            page = queries.list_follow_ups(
+                session,
+                conditions=request.filter,
+                order_by=request.order_by,
+                page_size=request.page_size,
+                page_token=request.page_token,
+            )
+        return follow_up_service_pb2.ListFollowUpsResponse(
+            follow_ups=map(mapping.follow_up_to_proto, page.rows), next_page_token=page.next_token
+        )
+
+    def LogFollowUp(self, request: follow_up_service_pb2.LogFollowUpRequest, context: Any) -> follow_up_pb2.FollowUp:
+        draft = mapping.draft_from_proto(request.follow_up)
+        return self.calls.write(
+            request,
+            follow_up_pb2.FollowUp,
+            lambda session: mapping.follow_up_to_proto(log_follow_up(session, draft, self.customers)),
+        )

@@ -1,0 +1,79 @@
+"""Inbound events and timers: translate, and leave the rest to a use case."""
+
+from datetime import timedelta
+
+from chassis.bus.handlers import Received, Subscription
+from chassis.db import ServiceSession
+from chassis.names import parse_name, parse_optional_name
+from chassis.timers import Timer
+from crm.customers.v1 import events_pb2 as customers_pb2
+from crm.identity.v1 import events_pb2 as identity_pb2
+
+from leads.usecases.learn_customers import CustomerFacts, forget_customer, learn_customers
+from leads.usecases.learn_organisation import forget_department, learn_department, learn_user
+from leads.usecases.remind_due import remind_due
+
+_STATES = {
+    "CustomerCreated": customers_pb2.CustomerCreated,
+    "CustomerUpdated": customers_pb2.CustomerUpdated,
+    "CustomerTransferred": customers_pb2.CustomerTransferred,
+}
+
+
+def keep_up_with_customers(session: ServiceSession, received: Received) -> None:
+    """Note what changed of customers."""
+    match received.name:
+        case "CustomerDeleted":
+            gone = received.message(customers_pb2.CustomerDeleted)
+            forget_customer(session, parse_name("customers", gone.customer, field="customer"), gone.version)
+        case "CustomersImported":
+            imported = received.message(customers_pb2.CustomersImported)
+            learn_customers(session, [_customer(state) for state in imported.customers])
+        case name:
+            learn_customers(session, [_customer(received.message(_STATES[name]).state)])
+
+
+def keep_up_with_organisation(session: ServiceSession, received: Received) -> None:
+    """Note what changed of users and departments."""
+    match received.name:
+        case "UserChanged":
+            user = received.message(identity_pb2.UserChanged)
+            learn_user(
+                session,
+                parse_name("users", user.user, field="user"),
+                user.version,
+                parse_optional_name("departments", user.department, field="department"),
+                user.department_path or None,
+            )
+        case "DepartmentChanged":
+            department = received.message(identity_pb2.DepartmentChanged)
+            department_id = parse_name("departments", department.department, field="department")
+            learn_department(session, department_id, department.version, department.path)
+        case "DepartmentDeleted":
+            deleted = received.message(identity_pb2.DepartmentDeleted)
+            forget_department(session, parse_name("departments", deleted.department, field="department"))
+
+
+SUBSCRIPTIONS = (
+    Subscription(
+        "customers", (*_STATES, "CustomerDeleted", "CustomersImported"), "leads.customers", keep_up_with_customers
+    ),
+    Subscription(
+        "identity",
+        ("UserChanged", "DepartmentChanged", "DepartmentDeleted"),
+        "leads.organisation",
+        keep_up_with_organisation,
+    ),
+)
+
+TIMERS = (Timer("leads.remind", remind_due, every=timedelta(minutes=1)),)
+
+
+def _customer(state: customers_pb2.CustomerState) -> CustomerFacts:
+    return CustomerFacts(
+        id=parse_name("customers", state.customer, field="customer"),
+        version=state.version,
+        display_name=state.display_name,
+        owner_id=parse_optional_name("users", state.owner, field="owner"),
+        owner_department_path=state.owner_department_path or None,
+    )

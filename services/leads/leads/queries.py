@@ -1,0 +1,66 @@
+"""Reads: the follow-ups that a caller may see. Rows are plain rows, not entities."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from chassis import paging
+from chassis.db import ServiceSession
+from chassis.errors import NotFound
+from chassis.filters import Field, FieldKind, FieldRegistry
+from chassis.paging import Page, SortKey
+from chassis.scopes import in_scope
+from sqlalchemy import ColumnElement, or_, select
+
+from leads.model import FollowUp, FollowUpMethod, KnownCustomer
+
+_METHODS = tuple(FollowUpMethod)
+
+REGISTRY = FieldRegistry(
+    (
+        Field(
+            "customer", FieldKind.REFERENCE, FollowUp.customer_id, collection="customers", index="ix_follow_up_customer"
+        ),
+        Field("method", FieldKind.ENUM, FollowUp.method, choices=_METHODS, index="none: narrows"),
+        Field("author", FieldKind.TEXT, FollowUp.author, index="ix_follow_up_author"),
+        Field("occur_time", FieldKind.TIME, FollowUp.occur_time, sortable=True, index="ix_follow_up_occur_time"),
+        Field(
+            "next_contact_time",
+            FieldKind.TIME,
+            FollowUp.next_contact_time,
+            sortable=True,
+            index="ix_follow_up_next_contact_time",
+        ),
+        Field("create_time", FieldKind.TIME, FollowUp.create_time, sortable=True, index="ix_follow_up_create_time"),
+    )
+)
+
+_FOLLOW_UPS = select(*FollowUp.__table__.columns).outerjoin(KnownCustomer, KnownCustomer.id == FollowUp.customer_id)
+_NEWEST = SortKey(FollowUp.occur_time, descending=True, nullable=False)
+_BY_ID = SortKey(FollowUp.id, descending=True, nullable=False)
+
+
+def get_follow_up(session: ServiceSession, follow_up_id: UUID) -> Any:
+    """A follow-up as a row. Raises NotFound if there is none that the caller may see."""
+    row = session.execute(_FOLLOW_UPS.where(FollowUp.id == follow_up_id, _visible(session))).first()
+    if row is None:
+        raise NotFound("FOLLOW_UP_NOT_FOUND", "there is no such follow-up, or you may not see it")
+    return row
+
+
+def list_follow_ups(
+    session: ServiceSession, *, conditions: Any, order_by: Sequence[Any], page_size: int, page_token: str
+) -> Page[Any]:
+    """A page of follow-ups as rows."""
+    size = paging.page_size(page_size)
+    keys = REGISTRY.order(order_by, [_NEWEST], _BY_ID)
+    statement = _FOLLOW_UPS.where(_visible(session), REGISTRY.where(conditions))
+    mark = paging.fingerprint("follow-ups", conditions, order_by)
+    return paging.fetch_page(session, statement, keys, size, page_token, mark)
+
+
+def _visible(session: ServiceSession) -> ColumnElement[bool]:
+    """The caller's own, and those with customers that the caller reaches."""
+    scope = session.caller.scope("follow_up.read")
+    reached = in_scope(scope, KnownCustomer.owner_id, KnownCustomer.owner_department_path)
+    return reached if scope.everything else or_(FollowUp.author == session.caller.subject, reached)
