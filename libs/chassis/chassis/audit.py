@@ -262,8 +262,8 @@ def _seal_all(session: ServiceSession, tip: _Tip | None, cluster: int) -> int:
 
 
 _UNSEALED = text("""
-    SELECT id, CAST(xid AS text) AS xid_text, digest FROM audit_entry e
-    WHERE NOT EXISTS (SELECT FROM (SELECT unnest(entry_ids) AS id FROM audit_block) sealed WHERE sealed.id = e.id)
+    SELECT id, CAST(xid AS text) AS xid_text, digest FROM audit_entry
+    WHERE id IN (SELECT id FROM audit_entry EXCEPT SELECT unnest(entry_ids) FROM audit_block)
     ORDER BY id
 """)
 
@@ -337,7 +337,7 @@ def head(session: Session) -> tuple[int, str]:
 def verify(session: Session) -> BrokenLink | None:
     """Check the whole chain, and each entry that is not sealed yet against its own digest.
 
-    Returns the first broken link in the chain's order, or None. Takes about 20 s for a million entries.
+    Returns the first broken link in the chain's order, or None. Takes some 40 s for a million entries.
     """
     tip = _tip(session)
     return _verify_blocks(session, tip) or _verify_places(session, tip) or _verify_tail(session, tip)
@@ -381,12 +381,10 @@ def _verify_places(session: Session, tip: _Tip | None) -> BrokenLink | None:
 
 
 _INSERTED = text("""
-    SELECT id FROM audit_entry e
-    WHERE (id <= :floor_id OR (xid, id) <= (CAST(:last_xid AS xid8), :last_id)) AND NOT EXISTS (
-        SELECT FROM (SELECT unnest(entry_ids) AS id FROM audit_block WHERE number <= :number) sealed
-        WHERE sealed.id = e.id
-    )
-    ORDER BY xid, id LIMIT 1
+    SELECT min(id) FROM (
+        SELECT id FROM audit_entry WHERE id <= :floor_id OR (xid, id) <= (CAST(:last_xid AS xid8), :last_id)
+        EXCEPT SELECT unnest(entry_ids) FROM audit_block WHERE number <= :number
+    ) AS inserted
 """)
 
 
