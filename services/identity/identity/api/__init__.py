@@ -1,0 +1,66 @@
+"""The gRPC servicers: each method opens a transaction, calls, and maps."""
+
+from collections.abc import Sequence
+
+from chassis.calls import Calls
+from chassis.service import Runtime, Servicer
+from crm.identity.v1 import (
+    auth_service_pb2,
+    auth_service_pb2_grpc,
+    client_service_pb2,
+    client_service_pb2_grpc,
+    department_service_pb2,
+    department_service_pb2_grpc,
+    policy_service_pb2,
+    policy_service_pb2_grpc,
+    role_service_pb2,
+    role_service_pb2_grpc,
+    user_service_pb2,
+    user_service_pb2_grpc,
+)
+
+from identity.api.auth import AuthServicer
+from identity.api.clients import ClientServicer
+from identity.api.departments import DepartmentServicer
+from identity.api.policy import PolicyServicer
+from identity.api.roles import RoleServicer
+from identity.api.users import UserServicer
+from identity.authority import IdentityAuthority
+from identity.tokens import TokenIssuer
+
+
+def servicers(runtime: Runtime) -> Sequence[Servicer]:
+    """The gRPC services of this service."""
+    calls, authority = Calls(runtime.database), IdentityAuthority(runtime)
+    return (
+        Servicer(
+            auth_service_pb2.DESCRIPTOR.services_by_name["AuthService"],
+            AuthServicer(calls, authority, TokenIssuer.from_settings(runtime.settings)),
+            auth_service_pb2_grpc.add_AuthServiceServicer_to_server,
+        ),
+        Servicer(
+            user_service_pb2.DESCRIPTOR.services_by_name["UserService"],
+            UserServicer(calls),
+            user_service_pb2_grpc.add_UserServiceServicer_to_server,
+        ),
+        Servicer(
+            department_service_pb2.DESCRIPTOR.services_by_name["DepartmentService"],
+            DepartmentServicer(calls),
+            department_service_pb2_grpc.add_DepartmentServiceServicer_to_server,
+        ),
+        Servicer(
+            role_service_pb2.DESCRIPTOR.services_by_name["RoleService"],
+            RoleServicer(calls),
+            role_service_pb2_grpc.add_RoleServiceServicer_to_server,
+        ),
+        Servicer(
+            client_service_pb2.DESCRIPTOR.services_by_name["ClientService"],
+            ClientServicer(calls),
+            client_service_pb2_grpc.add_ClientServiceServicer_to_server,
+        ),
+        Servicer(
+            policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"],
+            PolicyServicer(authority),
+            policy_service_pb2_grpc.add_PolicyServiceServicer_to_server,
+        ),
+    )

@@ -1,0 +1,33 @@
+"""The identity service: `identity serve | work | migrate`."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from chassis import cli
+from chassis.service import Runtime, Service
+from chassis.timers import Timer
+
+from identity.api import servicers
+from identity.authority import IdentityAuthority
+from identity.bootstrap import bootstrap
+from identity.usecases.forget_expired import forget_expired
+
+
+def _timers(runtime: Runtime) -> Sequence[Timer]:
+    return (Timer("forget-expired", run=lambda session, due: forget_expired(session), every=timedelta(hours=1)),)
+
+
+SERVICE = Service(
+    name="identity",
+    migrations=Path(__file__).resolve().parent.parent / "migrations",
+    servicers=servicers,
+    timers=_timers,
+    authority=IdentityAuthority,
+    bootstrap=bootstrap,
+)
+
+
+def main() -> None:
+    """Run the service from the command line."""
+    cli.main(SERVICE)

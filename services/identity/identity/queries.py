@@ -1,0 +1,185 @@
+"""Reads. Users are narrowed by the caller's data scope; departments, roles and clients concern everybody."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+from uuid import UUID
+
+from chassis.callers import Scope
+from chassis.clock import system_clock
+from chassis.db import ServiceSession
+from chassis.errors import Invalid, NotFound
+from chassis.names import make_name
+from chassis.paging import Page, SortKey, fetch_page
+from chassis.scopes import in_scope
+from sqlalchemy import ColumnElement, select
+
+from identity.grants import RoleGrant, named_departments
+from identity.model import Client, Department, Revocation, Role, User
+from identity.policy import LONGEST_ACCESS_TOKEN, policy_version
+
+Entity = TypeVar("Entity", Department, Role, User)
+
+
+def visible(scope: Scope) -> ColumnElement[bool]:
+    """Whether a user lies in a data scope: everybody owns themselves."""
+    users = User.__table__.c
+    return in_scope(scope, users.id, users.department_path)
+
+
+def get_user(session: ServiceSession, user_id: UUID, permission: str = "user.read", *, lock: bool = False) -> User:
+    """A user within reach of the caller's permission. Raises NotFound."""
+    statement = select(User).where(User.id == user_id, visible(session.caller.scope(permission)))
+    user = session.scalars(statement.with_for_update(of=User) if lock else statement).one_or_none()
+    if user is None:
+        raise NotFound("USER_NOT_FOUND", "there is no such user", user=make_name("users", user_id))
+    return user
+
+
+def get_own_user(session: ServiceSession, *, lock: bool = False) -> User:
+    """The caller's own user. Raises NotFound for a machine."""
+    statement = select(User).where(User.id == session.caller.user_id)
+    user = session.scalars(statement.with_for_update(of=User) if lock else statement).one_or_none()
+    if user is None:
+        raise NotFound("USER_NOT_FOUND", "the caller is no user", user=session.caller.subject)
+    return user
+
+
+def list_users(
+    session: ServiceSession,
+    where: ColumnElement[bool],
+    keys: Sequence[SortKey],
+    size: int,
+    token: str,
+    fingerprint: str,
+) -> Page[User]:
+    """A page of the users that the caller may see."""
+    statement = select(User).where(visible(session.caller.scope("user.read")), where)
+    return fetch_page(session, statement, keys, size, token, fingerprint)
+
+
+def find_users(session: ServiceSession, ids: Sequence[UUID]) -> list[User]:
+    """Those of the users that exist and that the caller may see, in the order asked."""
+    scope = session.caller.scope("user.read")
+    return _in_order(ids, session.scalars(select(User).where(User.id.in_(ids), visible(scope))))
+
+
+def get_department(session: ServiceSession, department_id: UUID, *, field: str = "") -> Department:
+    """A department. Raises NotFound, or Invalid if it is named by a field of the request."""
+    found = session.get(Department, department_id)
+    if found is None:
+        name = make_name("departments", department_id)
+        if field:
+            raise Invalid("UNKNOWN_DEPARTMENT", f"there is no department {name}", field=field)
+        raise NotFound("DEPARTMENT_NOT_FOUND", "there is no such department", department=name)
+    return found
+
+
+def find_departments(session: ServiceSession, ids: Sequence[UUID]) -> list[Department]:
+    """Those of the departments that exist, in the order asked."""
+    return _in_order(ids, session.scalars(select(Department).where(Department.id.in_(ids))))
+
+
+def list_departments(session: ServiceSession, size: int, token: str) -> Page[Department]:
+    """A page of the departments, each followed by those below it."""
+    return fetch_page(
+        session, select(Department), [SortKey(Department.__table__.c.path, nullable=False)], size, token, "departments"
+    )
+
+
+def department_paths(session: ServiceSession, ids: Collection[UUID]) -> dict[UUID, str]:
+    """The paths of those of the departments that exist."""
+    if not ids:
+        return {}
+    return {
+        row.id: row.path
+        for row in session.execute(select(Department.id, Department.path).where(Department.id.in_(ids)))
+    }
+
+
+def paths_of(session: ServiceSession, grants: Iterable[RoleGrant], *, field: str) -> dict[UUID, str]:
+    """The paths of the departments that grants name. Raises Invalid if one does not exist."""
+    named = named_departments(grants)
+    paths = department_paths(session, named)
+    for missing in sorted(named - paths.keys()):
+        name = make_name("departments", missing)
+        raise Invalid("UNKNOWN_DEPARTMENT", f"there is no department {name}", field=field)
+    return paths
+
+
+def get_role(session: ServiceSession, role_id: UUID, *, lock: bool = False) -> Role:
+    """A role. Raises NotFound."""
+    statement = select(Role).where(Role.id == role_id)
+    role = session.scalars(statement.with_for_update() if lock else statement).one_or_none()
+    if role is None:
+        raise NotFound("ROLE_NOT_FOUND", "there is no such role", role=make_name("roles", role_id))
+    return role
+
+
+def find_roles(session: ServiceSession, ids: Sequence[UUID]) -> list[Role]:
+    """Those of the roles that exist, in the order asked."""
+    return _in_order(ids, session.scalars(select(Role).where(Role.id.in_(ids))))
+
+
+def roles_to_give(session: ServiceSession, ids: Collection[UUID], *, field: str) -> list[Role]:
+    """The roles, kept from being deleted until the transaction ends. Raises Invalid if one does not exist."""
+    kept = select(Role).where(Role.id.in_(ids)).order_by(Role.id).with_for_update(read=True, key_share=True)
+    found = {role.id: role for role in session.scalars(kept)} if ids else {}
+    for missing in sorted(set(ids) - found.keys()):
+        raise Invalid("UNKNOWN_ROLE", f"there is no role {make_name('roles', missing)}", field=field)
+    return list(found.values())
+
+
+def list_roles(session: ServiceSession, size: int, token: str) -> Page[Role]:
+    """A page of the roles, by name."""
+    return fetch_page(
+        session, select(Role), [SortKey(Role.__table__.c.display_name, nullable=False)], size, token, "roles"
+    )
+
+
+def get_client(session: ServiceSession, client_key: UUID, *, lock: bool = False) -> Client:
+    """A client. Raises NotFound."""
+    statement = select(Client).where(Client.id == client_key)
+    client = session.scalars(statement.with_for_update() if lock else statement).one_or_none()
+    if client is None:
+        raise NotFound("CLIENT_NOT_FOUND", "there is no such client", client=make_name("clients", client_key))
+    return client
+
+
+def list_clients(session: ServiceSession, size: int, token: str) -> Page[Client]:
+    """A page of the clients, by client id."""
+    return fetch_page(
+        session, select(Client), [SortKey(Client.__table__.c.client_id, nullable=False)], size, token, "clients"
+    )
+
+
+@dataclass(frozen=True)
+class PolicyData:
+    """Who may do what, as of one version."""
+
+    version: int
+    roles: Sequence[Role]
+    clients: Sequence[Client]
+    revocations: Sequence[Revocation]
+    department_paths: Mapping[UUID, str]
+
+
+def load_policy(session: ServiceSession) -> PolicyData:
+    """The policy. The session must see one moment of the database throughout."""
+    roles = session.scalars(select(Role).order_by(Role.id)).all()
+    clients = session.scalars(select(Client).where(Client.disabled.is_(False)).order_by(Client.id)).all()
+    living = Revocation.not_before > system_clock() - LONGEST_ACCESS_TOKEN - timedelta(minutes=1)
+    grants = [grant for role in roles for grant in role.grants] + [grant for item in clients for grant in item.grants]
+    return PolicyData(
+        version=policy_version(session),
+        roles=roles,
+        clients=clients,
+        revocations=session.scalars(select(Revocation).where(living).order_by(Revocation.subject)).all(),
+        department_paths=department_paths(session, named_departments(grants)),
+    )
+
+
+def _in_order(ids: Sequence[UUID], found: Iterable[Entity]) -> list[Entity]:
+    by_id = {entity.id: entity for entity in found}
+    return [by_id[key] for key in dict.fromkeys(ids) if key in by_id]

@@ -1,0 +1,24 @@
+"""Delete a client."""
+
+from uuid import UUID
+
+from chassis import audit
+from chassis.db import ServiceSession
+from chassis.errors import Conflict
+
+from identity import queries
+from identity.grants import require_everything
+from identity.policy import bump_policy, revoke_tokens
+
+
+def delete_client(session: ServiceSession, client_key: UUID) -> None:
+    """Delete a client and refuse its tokens."""
+    require_everything(session.caller, "client.delete")
+    bump_policy(session)
+    client = queries.get_client(session, client_key, lock=True)
+    if client.builtin:
+        raise Conflict("BUILTIN_CLIENT", "a service of the suite signs in by this client", client=client.name)
+    session.delete(client)
+    session.flush()
+    revoke_tokens(session, [client.name])
+    audit.record(session, "client.delete", client.name, client.snapshot(), None)

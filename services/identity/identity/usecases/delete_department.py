@@ -1,0 +1,39 @@
+"""Delete a department."""
+
+from uuid import UUID
+
+from chassis import audit, outbox
+from chassis.db import ServiceSession
+from chassis.errors import Conflict
+from chassis.etags import check_etag
+from sqlalchemy import exists, or_, select
+
+from identity import queries
+from identity.events import DepartmentDeleted
+from identity.grants import require_everything
+from identity.locks import lock_tree
+from identity.model import Client, Department, Role, User
+
+
+def delete_department(session: ServiceSession, department_id: UUID, etag: str) -> None:
+    """Delete a department that is empty and that no grant names, and announce it."""
+    require_everything(session.caller, "department.delete")
+    lock_tree(session)
+    department = queries.get_department(session, department_id)
+    check_etag(etag, department.version)
+    if department.parent_id is None:
+        raise Conflict("ROOT_DEPARTMENT", "the root department cannot be deleted", department=department.name)
+    if session.scalar(select(exists().where(Department.parent_id == department_id))):
+        raise Conflict("DEPARTMENT_HAS_CHILDREN", "move or delete the departments below it first")
+    if session.scalar(select(exists().where(User.department_id == department_id))):
+        raise Conflict("DEPARTMENT_HAS_USERS", "move its users to other departments first")
+    naming = [{"departments": [str(department_id)]}]
+    named = or_(
+        exists().where(Role.stored_grants.contains(naming)), exists().where(Client.stored_grants.contains(naming))
+    )
+    if session.scalar(select(named)):
+        raise Conflict("DEPARTMENT_IN_GRANTS", "take it out of the grants of roles and clients that name it first")
+    session.delete(department)
+    session.flush()
+    audit.record(session, "department.delete", department.name, department.snapshot(), None)
+    outbox.emit(session, DepartmentDeleted(department.name, department.version + 1))

@@ -1,0 +1,45 @@
+"""Change a role."""
+
+from collections.abc import Set
+from uuid import UUID
+
+from chassis import audit
+from chassis.db import ServiceSession
+from chassis.etags import check_etag
+
+from identity import queries
+from identity.grants import require_everything
+from identity.locks import hold_tree
+from identity.model import Role, label
+from identity.policy import bump_policy
+from identity.uniqueness import flush_unique
+from identity.usecases.create_role import RoleDraft, ensure_grantable
+
+FIELDS = frozenset({"display_name", "grants"})
+
+
+def update_role(
+    session: ServiceSession, role_id: UUID, draft: RoleDraft, paths: Set[str], etag: str, known_permissions: Set[str]
+) -> Role:
+    """Change the fields at `paths` to what the draft says. Whoever holds the role has the new grants at once."""
+    require_everything(session.caller, "role.update")
+    hold_tree(session)
+    bump_policy(session)
+    role = queries.get_role(session, role_id, lock=True)
+    check_etag(etag, role.version)
+    role.ensure_changeable()
+    before = role.snapshot()
+    if "display_name" in paths:
+        role.display_name = label(draft.display_name, field="display_name")
+    if "grants" in paths:
+        held = set(role.grants)
+        added = tuple(grant for grant in draft.grants if grant not in held)
+        ensure_grantable(session, draft.grants, known_permissions, new=added)
+        role.stored_grants = [grant.to_json() for grant in draft.grants]
+    if role.snapshot() == before:
+        return role
+    role.version += 1
+    role.update_time = session.now
+    flush_unique(session)
+    audit.record(session, "role.update", role.name, before, role.snapshot())
+    return role

@@ -1,0 +1,103 @@
+"""Change a user."""
+
+from collections.abc import Set
+from uuid import UUID
+
+from chassis import audit, outbox
+from chassis.db import ServiceSession
+from chassis.errors import Conflict, Invalid
+from chassis.etags import check_etag
+from sqlalchemy import select
+
+from identity import queries
+from identity.locks import hold_tree
+from identity.model import Role, User, UserState, label, login_name, user_role
+from identity.policy import bump_policy, end_sessions, revoke_tokens
+from identity.uniqueness import flush_unique
+from identity.usecases.create_user import (
+    UserDraft,
+    email,
+    ensure_may_give_roles,
+    ensure_may_settle,
+    locale,
+    phone,
+)
+
+FIELDS = frozenset({"username", "display_name", "email", "phone", "department", "roles", "state", "locale"})
+_STANDING = frozenset({"department", "roles", "state"})
+
+
+def update_user(session: ServiceSession, user_id: UUID, draft: UserDraft, paths: Set[str], etag: str) -> User:
+    """Change the fields at `paths` to what the draft says. A change of standing ends the access tokens given before."""
+    if paths & _STANDING:
+        hold_tree(session)
+        bump_policy(session)
+    user = queries.get_user(session, user_id, "user.update", lock=True)
+    check_etag(etag, user.version)
+    before, administered = user.snapshot(), user.administers
+    _apply_standing(session, user, draft, paths)
+    _apply_profile(user, draft, paths)
+    after = user.snapshot()
+    if after == before:
+        return user
+    user.version += 1
+    user.update_time = session.now
+    flush_unique(session)
+    if administered and not user.administers:
+        ensure_administrator_remains(session)
+    if any(after[field] != before[field] for field in _STANDING):
+        ended = [] if user.active else end_sessions(session, user.id)
+        revoke_tokens(session, [user.name, *ended])
+    audit.record(session, "user.update", user.name, before, after)
+    outbox.emit(session, user.changed())
+    return user
+
+
+def _apply_profile(user: User, draft: UserDraft, paths: Set[str]) -> None:
+    if "username" in paths:
+        user.username = login_name(draft.username)
+    if "display_name" in paths:
+        user.display_name = label(draft.display_name, field="display_name")
+    if "email" in paths:
+        user.email = email(draft.email)
+    if "phone" in paths:
+        user.phone = phone(draft.phone)
+    if "locale" in paths:
+        user.locale = locale(draft.locale)
+
+
+def _apply_standing(session: ServiceSession, user: User, draft: UserDraft, paths: Set[str]) -> None:
+    """Apply department, roles and state. What the user may do afterwards must not exceed what the caller may."""
+    held = {role.id for role in user.roles}
+    gained = list(user.roles) if _settle(session, user, draft, paths) else []
+    if "roles" in paths and set(draft.role_ids) != held:
+        user.roles = queries.roles_to_give(session, draft.role_ids, field="roles")
+        gained = [role for role in user.roles if gained or role.id not in held]
+    if "state" in paths and draft.state != user.state:
+        user.state = draft.state.value
+        gained = list(user.roles) if user.active else gained
+    ensure_may_give_roles(session, gained, user)
+
+
+def _settle(session: ServiceSession, user: User, draft: UserDraft, paths: Set[str]) -> bool:
+    if "department" not in paths or draft.department_id == user.department_id:
+        return False
+    if draft.department_id is None:
+        raise Invalid("REQUIRED", "name the person's department", field="department")
+    department = queries.get_department(session, draft.department_id, field="department")
+    ensure_may_settle(session.caller, "user.update", department)
+    user.settle(department)
+    return True
+
+
+def ensure_administrator_remains(session: ServiceSession) -> None:
+    """Raise Conflict if no active user holds the administrator role. Needs the policy's lock."""
+    administrators = (
+        select(User.id)
+        .join(user_role, user_role.c.user_id == User.id)
+        .join(Role, Role.id == user_role.c.role_id)
+        .where(Role.builtin, User.state == UserState.ACTIVE)
+        .limit(1)
+    )
+    if session.scalar(administrators) is None:
+        raise Conflict("LAST_ADMINISTRATOR", "make somebody else an administrator first")
