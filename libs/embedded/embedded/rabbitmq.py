@@ -1,0 +1,238 @@
+"""A private RabbitMQ node: the one that is installed, or Debian's packages unpacked into a cache folder.
+
+It listens on 127.0.0.1 alone, with its own user, ports and data folder, and shares nothing with a node that the
+machine runs already.
+"""
+
+import fcntl
+import json
+import os
+import platform
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from embedded import debian
+from embedded.ports import LOOPBACK, accepts, free_port
+from embedded.processes import ProcessRef, StartFailed, spawn, wait_for
+
+USER = "crm"
+NODE = "crm@localhost"
+
+ADVICE = (
+    "Install RabbitMQ (Debian: apt-get install rabbitmq-server; macOS: brew install rabbitmq), "
+    "or set AMQP_URL to a server that runs."
+)
+
+CONFIGURATION = """\
+listeners.tcp.default = {host}:{port}
+default_user = {user}
+default_pass = {password}
+default_vhost = /
+loopback_users = none
+log.file = false
+log.console = true
+log.console.level = warning
+vm_memory_high_watermark.absolute = 400MB
+disk_free_limit.absolute = 100MB
+raft.wal_max_size_bytes = 32000000
+"""
+
+
+@dataclass(frozen=True)
+class RunningRabbitMq:
+    """A RabbitMQ node that runs on this machine."""
+
+    port: int
+    process: ProcessRef
+    name_server: ProcessRef
+    """Erlang's port mapper, without which a node does not start."""
+    password: str = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """How a client connects."""
+        return f"amqp://{USER}:{quote(self.password, safe='')}@{LOOPBACK}:{self.port}//"
+
+    def stop(self) -> None:
+        """Stop in an orderly way. What is durable is kept."""
+        self.process.stop(seconds=30)
+        self.name_server.stop(signals=(signal.SIGTERM,), seconds=5)
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where the programs are."""
+
+    server: Path
+    """The script that starts a node."""
+    name_server: Path
+    environment: Mapping[str, str]
+
+
+def default_cache() -> Path:
+    """Where downloads are kept for all copies of the suite: `$XDG_CACHE_HOME/guanxi` or `~/.cache/guanxi`."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "guanxi"
+
+
+def start(
+    folder: Path, port: int = 0, *, cache: Path | None = None, password: str = "", seconds: float = 90
+) -> RunningRabbitMq:
+    """Start the node whose state is in a folder, or find it if it runs already.
+
+    With `port` 0 a free port is chosen. Without a password one is made up; the first start decides on it. The
+    first start on a machine without RabbitMQ downloads it into `cache`; later ones need no network. Raises
+    StartFailed.
+    """
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        running = attach(folder)
+        if running is not None:
+            return running
+        installation = find(cache or default_cache())
+        return _launch(folder, installation, port or free_port(), _password(folder, password), seconds)
+
+
+def attach(folder: Path) -> RunningRabbitMq | None:
+    """The node whose state is in a folder, if it runs and takes connections."""
+    try:
+        state = json.loads((folder / "running.json").read_text())
+    except FileNotFoundError:
+        return None
+    process = ProcessRef(**state["process"])
+    if not process.alive() or not accepts(state["port"]):
+        return None
+    password = (folder / "password").read_text()
+    return RunningRabbitMq(state["port"], process, ProcessRef(**state["name_server"]), password)
+
+
+def find(cache: Path) -> Installation:
+    """The RabbitMQ to run: installed, in the cache, or downloaded into it. Raises StartFailed if there is none."""
+    return _installed() or _downloaded(cache)
+
+
+def _installed() -> Installation | None:
+    # First the scripts proper: what Debian has on the PATH is a wrapper that insists on the system's own user.
+    scripts = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server"), reverse=True)
+    script = scripts[0] if scripts else shutil.which("rabbitmq-server")
+    erl, epmd = shutil.which("erl"), shutil.which("epmd")
+    if script is None or erl is None:
+        return None
+    if epmd is None:
+        query = [erl, "-noinput", "-boot", "start_clean", "-eval", 'io:format("~s", [code:root_dir()]), halt().']
+        root = subprocess.run(query, capture_output=True, text=True, check=True).stdout
+        epmd = next(str(path) for path in Path(root).glob("erts-*/bin/epmd"))
+    return Installation(Path(script), Path(epmd), {"PATH": os.environ.get("PATH", "/usr/bin:/bin")})
+
+
+def _downloaded(cache: Path) -> Installation:
+    target = cache / f"rabbitmq-{_system()}-{platform.machine()}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            try:
+                _download(target)
+            except debian.Unobtainable as error:
+                raise StartFailed(
+                    f"There is no RabbitMQ here and it could not be downloaded: {error}\n{ADVICE}"
+                ) from error
+    erlang = target / "usr/lib/erlang"
+    script = next((target / "usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server"))
+    libraries = ":".join(map(str, debian.library_folders(target)))
+    environment = {"PATH": f"{erlang}/bin:/usr/bin:/bin"} | ({"LD_LIBRARY_PATH": libraries} if libraries else {})
+    return Installation(script, next(erlang.glob("erts-*/bin/epmd")), environment)
+
+
+def _system() -> str:
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        return platform.system().lower()
+    return f"{release.get('ID', 'linux')}-{release.get('VERSION_ID', 'rolling')}"
+
+
+def _download(target: Path) -> None:
+    staging = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
+    try:
+        debian.unpack("rabbitmq-server", staging, lambda name: name.startswith(("erlang-", "rabbitmq-server")))
+        erlang = staging / "usr/lib/erlang"
+        runtime = next(erlang.glob("erts-*")).name
+        # The packaged script has the place where the package would be installed written into it.
+        (erlang / "bin/erl").write_text(
+            '#!/bin/sh\nROOTDIR=$(cd "$(dirname "$0")/.." && pwd)\n'
+            f'BINDIR="$ROOTDIR/{runtime}/bin" EMU=beam PROGNAME=erl\nexport ROOTDIR BINDIR EMU PROGNAME\n'
+            'exec "$BINDIR/erlexec" "$@"\n'
+        )
+        # A node looks through all plugins when it boots, used or not: without them it is ready a third sooner.
+        for plugin in (staging / "usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/plugins/rabbitmq_*"):
+            if not plugin.name.startswith("rabbitmq_prelaunch"):
+                shutil.rmtree(plugin) if plugin.is_dir() else plugin.unlink()
+        staging.rename(target)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def _password(folder: Path, wanted: str) -> str:
+    path = folder / "password"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(wanted or secrets.token_urlsafe(24))
+    return path.read_text()
+
+
+def _launch(folder: Path, installation: Installation, port: int, password: str, seconds: float) -> RunningRabbitMq:
+    configuration, log = folder / "rabbitmq.conf", folder / "log"
+    configuration.touch(mode=0o600)
+    configuration.write_text(CONFIGURATION.format(host=LOOPBACK, port=port, user=USER, password=password))
+    (folder / "enabled_plugins").write_text("[].\n")
+    names_port = free_port({port})
+    environment = {
+        "LANG": "C.UTF-8",
+        # Where the node keeps the secret that admits other nodes.
+        "HOME": str(folder),
+        "ERL_EPMD_PORT": str(names_port),
+        "ERL_EPMD_ADDRESS": LOOPBACK,
+        "ERL_CRASH_DUMP_SECONDS": "0",
+        "ERL_MAX_PORTS": "4096",
+        "RABBITMQ_NODENAME": NODE,
+        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_DIST_PORT": str(free_port({port, names_port})),
+        "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+        "RABBITMQ_LOG_BASE": str(folder),
+        "RABBITMQ_LOG": "-color",
+        "RABBITMQ_CONFIG_FILE": str(configuration),
+        "RABBITMQ_CONF_ENV_FILE": os.devnull,
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+        "RABBITMQ_MAX_NUMBER_OF_PROCESSES": "65536",
+        # Makes the script become the node, instead of watching over it: one process fewer, and signals arrive.
+        "RABBITMQ_ALLOW_INPUT": "1",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+            "-noinput +S 1:1 +SDcpu 1:1 -kernel inet_dist_use_interface {127,0,0,1}"
+        ),
+        **installation.environment,
+    }
+    # Started here, so that it can be stopped: a node that finds none leaves one running for ever.
+    name_server = spawn(
+        [installation.name_server, "-address", LOOPBACK, "-port", str(names_port)], environment=environment, log=log
+    )
+    wait_for("Erlang's port mapper", lambda: accepts(names_port), name_server, log, 10)
+    process = spawn([installation.server], environment=environment, log=log, folder=folder)
+    running = RunningRabbitMq(port, process, name_server, password)
+    state = {"port": port, "process": asdict(process), "name_server": asdict(name_server)}
+    (folder / "running.json").write_text(json.dumps(state))
+    try:
+        wait_for("RabbitMQ", lambda: accepts(port), process, log, seconds)
+    except StartFailed:
+        running.stop()
+        raise
+    return running
