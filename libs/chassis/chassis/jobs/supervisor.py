@@ -1,0 +1,99 @@
+"""Starting processes for the jobs that wait. It runs inside `work`, which eventlet patches."""
+
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.callers import service_caller
+from chassis.db import Database
+from chassis.jobs.waiting import waiting_jobs
+from chassis.settings import Settings
+
+INTERVAL = 0.5
+"""Seconds between two looks at the queue."""
+
+MOST_PROCESSES = 2
+"""Job processes of one service at a time; an import keeps about two cores busy."""
+
+log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Keeps enough job processes of a service running for the jobs that wait."""
+
+    def __init__(
+        self, settings: Settings, database: Database, *, command: Sequence[str] = (), most: int = MOST_PROCESSES
+    ) -> None:
+        self._database = database
+        self._environment = {key: value for key, value in settings.environment.items() if key != "PSYCOPG_WAIT_FUNC"}
+        self._command = command or (sys.executable, "-m", "chassis.jobs.run", database.service)
+        self._most = most
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def check(self) -> None:
+        """Start a process if a job waits that none is on its way to. Call often; it costs one small query."""
+        self._processes = [process for process in self._processes if not self._ended(process)]
+        if len(self._processes) >= self._most:
+            return
+        with self._database.read(service_caller(self._database.service)) as session:
+            waiting = waiting_jobs(session)
+        if waiting and not self._starting():
+            self._processes.append(
+                # Standard input is how the process notices that this one has died.
+                subprocess.Popen(self._command, stdin=subprocess.PIPE, env=self._environment)
+            )
+            self._started = time.monotonic()
+
+    def stop(self, patience: float = 5) -> None:
+        """End the processes. Their jobs go on at their checkpoints when a supervisor runs again."""
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.close()
+        deadline = time.monotonic() + patience
+        for process in self._processes:
+            while process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        self._processes = []
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The processes under way."""
+        return [process.pid for process in self._processes if process.poll() is None]
+
+    _started = 0.0
+
+    def _starting(self) -> bool:
+        """Whether a process was started so lately that it may not have taken its job yet."""
+        return bool(self._processes) and time.monotonic() - self._started < 3
+
+    @staticmethod
+    def _ended(process: "subprocess.Popen[bytes]") -> bool:
+        code = process.poll()
+        if code is None:
+            return False
+        if code:
+            log.warning("job process ended unexpectedly", extra={"pid": process.pid, "code": code})
+        assert process.stdin is not None
+        process.stdin.close()
+        return True
+
+
+def supervise(settings: Settings, database: Database, stopping: Callable[[], bool]) -> None:
+    """Start job processes as needed until `stopping()`. An unreachable database is waited for."""
+    supervisor = Supervisor(settings, database)
+    try:
+        while not stopping():
+            try:
+                supervisor.check()
+            except SQLAlchemyError as error:
+                log.warning("cannot look for jobs", extra={"error": type(error).__name__})
+            time.sleep(INTERVAL)
+    finally:
+        supervisor.stop()

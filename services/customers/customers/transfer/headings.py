@@ -1,0 +1,122 @@
+"""Which field of a customer each column of a file holds, judged by its heading."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.errors import Invalid
+
+CUSTOM = "custom_fields."
+CONTACT = "contact."
+
+ERROR_COLUMNS = ("row", "field", "reason", "message")
+"""What an error file holds before the row's own cells."""
+
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "display_name": ("客户名称", "客户", "客户名", "名称", "公司名称", "公司", "企业名称", "单位名称",
+                     "客户全称", "姓名", "name", "customer", "customer name", "company", "company name", "account", "account name"),
+    "kind": ("客户类型", "客户性质", "customer type", "customer kind"),
+    "credit_code": ("统一社会信用代码", "社会信用代码", "信用代码", "税号", "纳税人识别号", "uscc",
+                    "unified social credit code"),
+    "owner": ("负责人", "所有人", "归属人", "客户经理", "销售", "业务员", "跟进人", "account owner", "sales rep"),
+    "status": ("客户状态", "状态", "跟进状态", "customer status"),
+    "level": ("客户级别", "客户等级", "级别", "等级", "customer level"),
+    "industry": ("行业", "所属行业", "sector"),
+    "source": ("来源", "客户来源", "lead source"),
+    "phones": ("电话", "手机", "手机号", "手机号码", "联系电话", "电话号码", "固定电话", "座机", "公司电话", "phone",
+               "mobile", "telephone", "tel", "cell", "phone number"),
+    "emails": ("邮箱", "电子邮箱", "电子邮件", "邮件", "email", "e-mail", "mail", "email address"),
+    "website": ("网站", "网址", "官网", "公司网址", "url", "web site", "homepage"),
+    "address.country": ("国家", "国家/地区", "country"),
+    "address.province": ("省", "省份", "所在省份", "省/直辖市", "province", "state"),
+    "address.city": ("市", "城市", "所在城市", "地区", "city"),
+    "address.district": ("区", "县", "区县", "区/县", "district", "county"),
+    "address.street": ("地址", "详细地址", "联系地址", "通讯地址", "注册地址", "街道", "street", "address",
+                       "street address"),
+    "address.postal_code": ("邮编", "邮政编码", "postal code", "postcode", "zip", "zip code"),
+    "tags": ("标签", "客户标签", "labels"),
+    "remark": ("备注", "说明", "描述", "notes", "note", "remarks", "comment", "description"),
+    "external_id": ("外部编号", "客户编号", "编号", "原系统编号", "external key", "customer id", "customer no"),
+    "contact.display_name": ("联系人", "联系人姓名", "首要联系人", "主要联系人", "contact name", "contact person",
+                             "primary contact"),
+    "contact.job_title": ("职务", "联系人职务", "职位", "job title", "title", "position"),
+    "contact.phones": ("联系人电话", "联系人手机", "联系人手机号", "contact phone", "contact mobile"),
+    "contact.emails": ("联系人邮箱", "联系人邮件", "contact email", "contact e-mail"),
+    "contact.wechat": ("微信", "微信号", "联系人微信", "wechat", "wechat id"),
+}  # fmt: skip
+"""The headings that each field is recognised by, besides its own name."""
+
+LIST_FIELDS = frozenset({"phones", "emails", "tags", "contact.phones", "contact.emails"})
+"""Fields that several columns may hold a part of."""
+
+_BRACKETED = re.compile(r"\([^)]*\)|\[[^]]*\]|<[^>]*>")
+_NOT_WORD = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the fields stand in a row."""
+
+    columns: tuple[tuple[int, str], ...]
+    """The index of the cell and the field."""
+    ignored: tuple[str, ...]
+    """The headings that no field was found for."""
+
+
+def read_heading(heading: Sequence[str], chosen: Mapping[str, str], custom_fields: Iterable[Any]) -> Layout:
+    """Find the field of each column.
+
+    `chosen` says so for some headings; an empty field leaves the column out. `custom_fields` have a `key` and a
+    `label`. Raises Invalid MISSING_COLUMN if no column holds the name.
+    """
+    known = _known(custom_fields)
+    own = len(ERROR_COLUMNS) if tuple(heading[: len(ERROR_COLUMNS)]) == ERROR_COLUMNS else 0
+    columns: list[tuple[int, str]] = []
+    ignored: list[str] = []
+    taken: set[str] = set()
+    titles = {title.strip() for title in heading}
+    names_contact = any(_folded(title) in ("联系人", "联系人姓名") for title in titles)
+    for index, title in enumerate(heading[own:], start=own):
+        field = chosen.get(title)
+        if field is None:
+            field = known.get(_folded(title), "")
+            if names_contact and _folded(title) == "联系电话":
+                field = "contact.phones"
+        if field and (field not in taken or field in LIST_FIELDS):
+            columns.append((index, field))
+            taken.add(field)
+        elif title and (title not in chosen or chosen[title]):
+            ignored.append(title)
+    if "display_name" not in taken:
+        raise Invalid(
+            "MISSING_COLUMN", "no column holds the customer's name: call one 客户名称 or name", field="display_name"
+        )
+    return Layout(tuple(columns), tuple(ignored))
+
+
+def check_columns(chosen: Mapping[str, str], custom_fields: Iterable[Any]) -> None:
+    """Raise Invalid UNKNOWN_FIELD if a column is assigned to a field that does not exist."""
+    fields = set(_known(custom_fields).values()) | {""}
+    for title, field in chosen.items():
+        if field not in fields:
+            raise Invalid("UNKNOWN_FIELD", f"the column {title!r} goes to no field called {field!r}", field="columns")
+
+
+def _known(custom_fields: Iterable[Any]) -> dict[str, str]:
+    """The field of each heading that is recognised, in folded form."""
+    known: dict[str, str] = {}
+    for custom in custom_fields:
+        path = CUSTOM + custom.key
+        known |= {_folded(custom.key): path, _folded(custom.label): path, _folded(path): path}
+    for field, names in NAMES.items():
+        short = field.removeprefix("address.")
+        known |= {_folded(name): field for name in (field, short if "." not in short else field, *names)}
+    return known
+
+
+def _folded(title: str) -> str:
+    """A heading without case, width, spaces, marks and remarks in brackets: `* 客户名称（必填）` is `客户名称`."""
+    folded = unicodedata.normalize("NFKC", title).casefold()
+    return _NOT_WORD.sub("", _BRACKETED.sub("", folded)) or _NOT_WORD.sub("", folded)

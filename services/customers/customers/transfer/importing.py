@@ -1,0 +1,125 @@
+"""The import of a file of customers, as a job."""
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from itertools import islice
+from typing import Any
+
+import psycopg
+from chassis import custom_fields
+from chassis.db import ServiceSession
+from chassis.errors import Unavailable
+from chassis.jobs import JobRun, RefusedRow
+from chassis.tabular import Row, open_table
+from sqlalchemy.exc import DBAPIError
+
+from customers.own_fields import ENTITY
+from customers.transfer.headings import CUSTOM, Layout, read_heading
+from customers.transfer.loading import Chunk, Outcome
+from customers.transfer.own_values import reader
+from customers.transfer.parsing import ParsedRow, RowParser
+from customers.transfer.read_ahead import ReadAhead
+from customers.transfer.seen import Seen, open_seen
+
+CHUNK_ROWS = 2_500
+"""Rows in one transaction: enough to share its cost, few enough for progress to be seen and little to be redone."""
+
+ATTEMPTS = 10
+_LOST_RACES = ("23505", "40001", "40P01")  # unique violation, serialization failure, deadlock
+_COUNTERS = ("created", "updated", "unchanged", "failed")
+
+
+def run_import(run: JobRun) -> None:
+    """Import the job's file from its checkpoint on, or only check it."""
+    options = run.options
+    check_only = bool(options["check_only"])
+    if check_only and run.processed:
+        with run.transaction() as session:
+            run.restart(session)  # what the file holds up to the checkpoint is known no more
+    with ExitStack() as stack:
+        path = stack.enter_context(run.input_path())
+        table = stack.enter_context(open_table(path, options["file_name"]))
+        parser = _parser(run, table.heading)
+        result = {"heading": list(table.heading), "ignored_columns": list(parser.layout.ignored)}
+        run.announce(total=table.total_rows, result=result)
+        seen = stack.enter_context(open_seen(run.runtime.database)) if check_only else None
+        chunks = stack.enter_context(closing(ReadAhead(_chunks(table.rows(), parser, run.checkpoint))))
+        for chunk in chunks:
+            _load(run, chunk, seen)
+    with run.transaction() as session:
+        run.succeed(session, total=run.processed)
+
+
+def _parser(run: JobRun, heading: Sequence[str]) -> RowParser:
+    with run.runtime.database.read(run.caller) as session:
+        fields = [field for field in custom_fields.list_fields(session, ENTITY) if not field.archived]
+    layout: Layout = read_heading(heading, run.options["columns"], fields)
+    zone = run.runtime.settings.zone
+    used = {field for _, field in layout.columns}
+    readers = {field.key: reader(field.type, zone) for field in fields if CUSTOM + field.key in used}
+    return RowParser(layout, frozenset(run.options["empty_values"]), readers)
+
+
+def _chunks(
+    rows: Iterator[Row], parser: RowParser, checkpoint: dict[str, Any]
+) -> Iterator[list[ParsedRow | RefusedRow]]:
+    done = checkpoint.get("row", 0)
+    left = (row for row in rows if row.number > done) if done else rows
+    while chunk := [parser.parse(row) for row in islice(left, CHUNK_ROWS)]:
+        yield chunk
+
+
+def _load(run: JobRun, rows: Sequence[ParsedRow | RefusedRow], seen: Seen | None) -> None:
+    """Bring a chunk in, again if a concurrent call creates one of its customers at the same time."""
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(random.uniform(0.01, 0.05) * attempt)  # noqa: S311
+        try:
+            with run.transaction() as session:
+                outcome = _load_once(session, run, rows, seen)
+        except (psycopg.Error, DBAPIError) as error:
+            if _sqlstate(error) not in _LOST_RACES:
+                raise
+        else:
+            if seen is not None:
+                seen.add(outcome.new)
+            return
+    raise Unavailable("TOO_MUCH_CONTENTION", "others keep changing the same customers; the import goes on shortly")
+
+
+def _load_once(
+    session: ServiceSession, run: JobRun, rows: Sequence[ParsedRow | RefusedRow], seen: Seen | None
+) -> Outcome:
+    chunk = Chunk(
+        session=session,
+        import_job=run.name,
+        update=run.options["mode"] == "ADD_OR_UPDATE",
+        write=not run.options["check_only"],
+        judge_own=custom_fields.validator(session, ENTITY),
+        seen=seen,
+    )
+    outcome = chunk.load([row for row in rows if isinstance(row, ParsedRow)])
+    refused = sorted([*outcome.refused, *(row for row in rows if isinstance(row, RefusedRow))], key=_row_number)
+    steps = (outcome.created, outcome.updated, outcome.unchanged, len(refused))
+    run.advance(
+        session,
+        processed=run.processed + len(rows),
+        counters={name: run.counters.get(name, 0) + step for name, step in zip(_COUNTERS, steps, strict=True)},
+        checkpoint={"row": _number(rows[-1])},
+        refused=refused,
+    )
+    return outcome
+
+
+def _number(row: ParsedRow | RefusedRow) -> int:
+    return row.number if isinstance(row, ParsedRow) else row.row
+
+
+def _row_number(row: RefusedRow) -> int:
+    return row.row
+
+
+def _sqlstate(error: Exception) -> str | None:
+    return getattr(getattr(error, "orig", error), "sqlstate", None)

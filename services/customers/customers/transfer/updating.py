@@ -1,0 +1,191 @@
+"""Changing customers that rows of a file match."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from chassis.audit import Change
+from chassis.db import ServiceSession
+from chassis.errors import Denied, DomainError, Duplicate, Invalid
+from chassis.names import new_id
+from sqlalchemy import select
+
+from customers import rules
+from customers.facts import contact_snapshot, difference, snapshot
+from customers.model import Contact, Customer, CustomerKind
+from customers.owners import Owner
+from customers.queries import reach
+from customers.transfer.matching import Directory, Identity, look_up
+from customers.transfer.owners import Owners
+from customers.transfer.parsing import ParsedRow
+from customers.usecases.transfer_customer import transfer_customer
+
+_MATCHED = {"display_name", "credit_code", "phones", "emails"}
+_ADDRESS = ("country", "province", "city", "district", "street", "postal_code")
+
+
+class Updates:
+    """The updates of one transaction."""
+
+    def __init__(
+        self,
+        session: ServiceSession,
+        directory: Directory,
+        owners: Owners,
+        judge_own: Callable[..., dict[str, Any]],
+        *,
+        write: bool,
+    ) -> None:
+        self._session, self._directory, self._owners, self._judge_own = session, directory, owners, judge_own
+        self._write = write
+        self._entities: dict[UUID, Customer] = {}
+        self._contacts: dict[UUID, list[Contact]] = {}
+        self._changes: list[Change] = []
+        self._changed: dict[UUID, Customer] = {}
+
+    @property
+    def changed(self) -> Iterable[Customer]:
+        """The customers that were changed."""
+        return self._changed.values()
+
+    def lock(self, wanted: Sequence[Identity], rows: Sequence[ParsedRow]) -> None:
+        """Lock the customers that the rows may change, as far as the importer may change them."""
+        ids = sorted({key for identity in wanted for key in self._directory.same(identity)})
+        statement = select(Customer).where(Customer.id.in_(ids), reach(self._session, "customer.update"))
+        if self._write:
+            statement = statement.order_by(Customer.id).with_for_update()
+        self._session.autoflush = False
+        self._entities = {customer.id: customer for customer in self._session.scalars(statement)}
+        if any(row.contact for row in rows):
+            for contact in self._session.scalars(select(Contact).where(Contact.customer_id.in_(self._entities))):
+                self._contacts.setdefault(contact.customer_id, []).append(contact)
+        for identity in look_up(self._session, self._renamed_persons(wanted)):
+            if identity.id not in self._entities:
+                self._directory.add(identity)
+
+    def apply(self, row: ParsedRow, wanted: Identity, same: Sequence[UUID]) -> bool:
+        """Change the customer that the row matches; `same` are all that it may mean. Returns whether it changed.
+
+        Raises a DomainError, and changes nothing, if the row cannot be applied.
+        """
+        target = same[0]
+        if len(same) > 1 and not self._directory.matched_by_key(wanted, target):
+            raise Invalid(
+                "AMBIGUOUS_MATCH", "several customers bear this name: give the credit code", field="display_name"
+            )
+        customer = self._entities.get(target)
+        if customer is None:
+            raise Duplicate(
+                "DUPLICATE_CUSTOMER", "the customer exists already, and you may not change it", field="display_name"
+            )
+        values = self._changed_values(row, customer)
+        self._refuse_conflict(row, customer, values)
+        owner = self._new_owner(row, customer)
+        before = snapshot(customer)
+        for column, value in values.items():
+            setattr(customer, column, value)
+        old, new = difference(before, snapshot(customer))
+        if new:
+            self._note_change(customer, old, new)
+        changed_contact = bool(row.contact) and self._apply_contact(customer, row)
+        if owner is not None and self._write:
+            self._session.flush()
+            transfer_customer(self._session, customer.id, owner.id)
+        return bool(new) or changed_contact or owner is not None
+
+    def finish(self) -> list[Change]:
+        """Write what is pending. Returns what to record of it."""
+        self._session.flush()
+        return self._changes
+
+    def _changed_values(self, row: ParsedRow, customer: Customer) -> dict[str, Any]:
+        """The columns that the row sets. Cells that are empty leave what is there."""
+        if "kind" in row.values and row.values["kind"] != customer.kind:
+            raise Invalid("IMMUTABLE_FIELD", "a company cannot become a person, nor the reverse", field="kind")
+        together = {"kind": customer.kind, "credit_code": customer.credit_code} | dict(row.values)
+        if faults := rules.contradictions(together):
+            rules.refuse(faults)
+        values = dict(row.values)
+        if values.keys() & set(_ADDRESS):
+            whole = rules.with_country({part: getattr(customer, part) for part in _ADDRESS} | values)
+            values |= {"country": whole["country"]}
+        if row.custom:
+            values["custom"] = self._judge_own(row.custom, current=customer.custom)
+        return values
+
+    def _refuse_conflict(self, row: ParsedRow, customer: Customer, values: dict[str, Any]) -> None:
+        phones = values.get("phones") or customer.phones
+        becomes = Identity(
+            customer.id,
+            customer.kind,
+            row.name_key,
+            values.get("credit_code") or customer.credit_code,
+            values.get("external_id") or customer.external_id,
+            phones[0] if phones else "",
+        )
+        if self._directory.same(becomes):
+            raise Duplicate(
+                "DUPLICATE_CUSTOMER", "another customer has this name, code or number already", field="display_name"
+            )
+        self._directory.add(becomes)
+
+    def _new_owner(self, row: ParsedRow, customer: Customer) -> Owner | None:
+        """The owner that the customer is to be given to, or None if that is no change."""
+        if not row.owner:
+            return None
+        owner = self._owners[row.owner]
+        if isinstance(owner, DomainError):
+            raise owner
+        if owner is None or owner.id == customer.owner_id:
+            return None
+        scope = self._session.caller.scope("customer.transfer")
+        if not scope.reaches(customer.owner_id, customer.owner_department_path):
+            raise Denied("PERMISSION_DENIED", "you may not give this customer to another owner", field="owner")
+        return owner
+
+    def _note_change(self, customer: Customer, old: dict[str, Any], new: dict[str, Any]) -> None:
+        customer.version += 1
+        customer.update_time = self._session.now
+        if _MATCHED & new.keys():
+            customer.refresh_keys()
+        self._changes.append(Change("customer.import", customer.name, old, new))
+        self._changed[customer.id] = customer
+
+    def _apply_contact(self, customer: Customer, row: ParsedRow) -> bool:
+        """Change the customer's contact of that name, or add one."""
+        contacts = self._contacts.setdefault(customer.id, [])
+        contact = next((one for one in contacts if one.display_name == row.contact["display_name"]), None)
+        if contact is None:
+            contact = Contact(
+                **({"phones": [], "emails": []} | dict(row.contact)),
+                id=new_id(),
+                customer_id=customer.id,
+                is_primary=not any(one.is_primary for one in contacts),
+                version=1,
+                create_time=self._session.now,
+                update_time=self._session.now,
+            )
+            contacts.append(contact)
+            if self._write:
+                self._session.add(contact)
+            self._changes.append(Change("contact.import", contact.name, None, contact_snapshot(contact)))
+            return True
+        before = contact_snapshot(contact)
+        for column, value in row.contact.items():
+            setattr(contact, column, value)
+        old, new = difference(before, contact_snapshot(contact))
+        if new:
+            contact.version += 1
+            contact.update_time = self._session.now
+            self._changes.append(Change("contact.import", contact.name, old, new))
+        return bool(new)
+
+    def _renamed_persons(self, wanted: Sequence[Identity]) -> list[Identity]:
+        """What persons found by their external id become, whose phone number the row does not tell."""
+        return [
+            identity._replace(phone=customer.phones[0])
+            for identity in wanted
+            if identity.kind == CustomerKind.PERSON and not identity.phone
+            for customer in map(self._entities.get, self._directory.same(identity))
+            if customer is not None and customer.phones
+        ]
