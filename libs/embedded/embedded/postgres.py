@@ -16,7 +16,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,9 @@ ADMIN = "postgres"
 SHARED_STATE = Path("/var/lib/guanxi")
 SHARED_CACHE = Path("/var/cache/guanxi")
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
+"""PostgreSQL's fast shutdown, and its immediate one for when that hangs."""
 
 SETTINGS = {
     "listen_addresses": LOOPBACK,
@@ -76,7 +79,7 @@ class RunningPostgres:
 
     def stop(self) -> None:
         """Stop in an orderly way: connections are cut, everything committed is kept."""
-        self.process.stop(signals=(signal.SIGINT, signal.SIGQUIT), seconds=30)
+        self.process.stop(signals=STOP_SIGNALS, seconds=30)
 
 
 def start(
@@ -103,23 +106,23 @@ def attach(folder: Path) -> RunningPostgres | None:
     """The server whose state is in a folder, if it runs and takes connections."""
     data = (folder / "data").resolve()
     lines = _postmaster_lines(data)
-    if len(lines) < 8 or lines[7].strip() != "ready":
+    process = _postmaster(data, lines)
+    if process is None or len(lines) < 8 or lines[7].strip() != "ready":
         return None
-    try:
-        process = psutil.Process(int(lines[0]))
-        if process.cwd() != str(data):
-            return None
-        reference = ProcessRef(process.pid, process.create_time())
-    except psutil.NoSuchProcess:
-        return None
-    return RunningPostgres(data, int(lines[3]), reference, (folder / "password").read_text())
+    return RunningPostgres(data, int(lines[3]), process, (folder / "password").read_text())
+
+
+def stop(folder: Path) -> None:
+    """Stop the server whose state is in a folder, if it runs."""
+    data = (folder / "data").resolve()
+    process = _postmaster(data, _postmaster_lines(data))
+    if process is not None:
+        process.stop(signals=STOP_SIGNALS, seconds=30)
 
 
 def remove(folder: Path) -> None:
     """Stop the server whose state is in a folder, and delete that state wherever it is kept."""
-    running = attach(folder)
-    if running is not None:
-        running.stop()
+    stop(folder)
     data = folder / "data"
     if data.is_symlink():
         shutil.rmtree(data.resolve().parent, ignore_errors=True)
@@ -301,6 +304,17 @@ def _may_retry(log: Path, began: int, port: int) -> bool:
 def _is_ready(data: Path, process: ProcessRef) -> bool:
     lines = _postmaster_lines(data)
     return len(lines) >= 8 and lines[0] == str(process.pid) and lines[7].strip() == "ready"
+
+
+def _postmaster(data: Path, lines: Sequence[str]) -> ProcessRef | None:
+    """The server that wrote these lines. What has its number by now may be another process."""
+    if not lines:
+        return None
+    try:
+        process = psutil.Process(int(lines[0]))
+        return ProcessRef.of(process.pid) if process.cwd() == str(data) else None
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return None
 
 
 def _postmaster_lines(data: Path) -> list[str]:

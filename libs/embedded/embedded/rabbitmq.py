@@ -97,21 +97,32 @@ def start(
         running = attach(folder)
         if running is not None:
             return running
+        stop(folder)
         installation = find(cache or default_cache())
         return _launch(folder, installation, port or free_port(), _password(folder, password), seconds)
 
 
 def attach(folder: Path) -> RunningRabbitMq | None:
     """The node whose state is in a folder, if it runs and takes connections."""
+    last = _last(folder)
+    return last if last is not None and last.process.alive() and accepts(last.port) else None
+
+
+def stop(folder: Path) -> None:
+    """Stop the node whose state is in a folder, and whatever a node that died has left behind."""
+    last = _last(folder)
+    if last is not None:
+        last.stop()
+
+
+def _last(folder: Path) -> RunningRabbitMq | None:
+    """The node that was started last from a folder, whether or not it still runs."""
     try:
         state = json.loads((folder / "running.json").read_text())
     except FileNotFoundError:
         return None
-    process = ProcessRef(**state["process"])
-    if not process.alive() or not accepts(state["port"]):
-        return None
-    password = (folder / "password").read_text()
-    return RunningRabbitMq(state["port"], process, ProcessRef(**state["name_server"]), password)
+    process, name_server = ProcessRef(**state["process"]), ProcessRef(**state["name_server"])
+    return RunningRabbitMq(state["port"], process, name_server, (folder / "password").read_text())
 
 
 def find(cache: Path) -> Installation:
