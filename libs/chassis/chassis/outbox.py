@@ -56,8 +56,10 @@ class OutboxEvent(ChassisTables):
     data: Mapped[Any] = mapped_column(JSONB)
     """The message in JSON form."""
     traceparent: Mapped[str]
+    write_time: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    """By the real clock."""
     publish_time: Mapped[datetime | None]
-    """When the broker confirmed it."""
+    """When the broker confirmed it, by the real clock."""
 
 
 # One round trip for any number of events. The notification goes out with the commit, once per transaction.

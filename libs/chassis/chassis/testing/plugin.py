@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from chassis.testing.broker import broker, declare_queues
+
+__all__ = ["MakeDatabase", "broker", "declare_queues", "make_database", "postgres"]
+
 MakeDatabase = Callable[..., str]
 """`make_database(service, migrations=None) -> url`."""
 

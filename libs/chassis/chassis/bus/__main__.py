@@ -1,0 +1,16 @@
+"""`python -m chassis.bus <service>…`: the `work` process. It patches itself before it imports anything else."""
+
+# ruff: noqa: E402
+import os
+import sys
+
+os.environ["PSYCOPG_WAIT_FUNC"] = "wait_select"  # else the driver's own loop would block all green threads
+
+import eventlet
+
+eventlet.monkey_patch()
+
+from chassis.bus.worker import main
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
