@@ -1,0 +1,128 @@
+"""Search for parts of names, phone numbers and e-mail addresses, and for the pinyin initials of names.
+
+A row keeps its searchable text in one form (`search_text`) and that text's grams in an `integer[]` column with a
+GIN index (`grams`). Grams are pairs of adjacent characters where one is Chinese and triples of Latin letters or
+digits, so every part of the text that is long enough has only grams that the text has. The index narrows by grams
+and LIKE decides. Words of a query without a gram (one Chinese character, two letters) are left to LIKE alone.
+"""
+
+import unicodedata
+from array import array
+from collections.abc import Iterable
+from functools import cache
+from importlib.util import find_spec
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import ARRAY, ColumnElement, Integer, and_, false, literal, true
+
+from chassis.errors import Invalid
+from chassis.likes import containing
+
+MAX_QUERY = 100
+MAX_HETERONYMS = 2
+"""The number of characters with two common readings that are tried in both, per name."""
+
+HETERONYMS = {
+    "长": "zc", "重": "zc", "行": "xh", "厦": "sx", "单": "ds", "曾": "z", "解": "jx", "乐": "ly", "朝": "cz",
+    "区": "qo", "查": "cz", "翟": "z", "仇": "cq", "车": "cj", "盛": "sc", "会": "hk", "都": "d", "柏": "b", "朴": "p",
+    "召": "zs", "种": "zc", "褚": "c", "缪": "m", "宿": "s", "尉": "wy", "藏": "zc", "石": "s", "参": "cs", "调": "td",
+}  # fmt: skip
+"""Initials of characters whose first reading in the dictionary is not the only common one in names."""
+
+_WIDE = 0x80
+
+
+def search_text(*parts: str | None) -> str:
+    """The searchable form of a row's texts: each as `normalised`, followed by its pinyin initials if it has any."""
+    words: list[str] = []
+    for part in parts:
+        word = normalised(part) if part else ""
+        if word:
+            words.append(word)
+            if not word.isascii():
+                words += initials(word)
+    return " ".join(words)
+
+
+def normalised(text: str) -> str:
+    """The text without spaces and punctuation, whatever its case and width: `ＡＢ-c d` becomes `abcd`."""
+    folded = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    return folded if folded.isalnum() else "".join(filter(str.isalnum, folded))
+
+
+def initials(name: str) -> list[str]:
+    """The pinyin initials of a name, `华诚` → `hc`; several where a character has several common readings."""
+    plain = name.translate(_initial_table())
+    if plain == name:
+        return []
+    doubtful = [at for at, char in enumerate(name) if len(HETERONYMS.get(char, "")) > 1][:MAX_HETERONYMS]
+    if not doubtful:
+        return [plain]
+    letters = list(plain)
+    found = []
+    for readings in product(*[HETERONYMS[name[at]] for at in doubtful]):
+        for at, reading in zip(doubtful, readings, strict=True):
+            letters[at] = reading
+        found.append("".join(letters))
+    return found
+
+
+def grams(text: str) -> list[int]:
+    """The grams of a searchable text, each once, in ascending order."""
+    codes = array("I", text.encode("utf-32-le"))
+    found: set[int] = set()
+    add = found.add
+    space, wide = 0x20, _WIDE
+    last, before = space, space
+    for code in codes:
+        if code >= wide or last >= wide:
+            if code != space and last != space:
+                add(((last & 0xFFFF) << 16 | (code & 0xFFFF)) - 0x8000_0000)
+        elif code != space and last != space and before < wide and before != space:
+            add((before << 14 | last << 7 | code) - 0x8000_0000)
+        before, last = last, code
+    return sorted(found)
+
+
+def matches(
+    query: str, grams_column: ColumnElement[Any], text_column: ColumnElement[Any], *, field: str = "search"
+) -> ColumnElement[bool]:
+    """Whether a row contains every word of the query. The empty query matches all rows.
+
+    Raises Invalid SEARCH_TOO_LONG for more than 100 characters.
+    """
+    if len(query) > MAX_QUERY:
+        raise Invalid("SEARCH_TOO_LONG", f"search for at most {MAX_QUERY} characters", field=field)
+    if not query.strip():
+        return true()
+    words = [word for word in map(normalised, query.split()) if word]
+    return and_(*_conditions(words, grams_column, text_column)) if words else false()
+
+
+def _conditions(
+    words: Iterable[str], grams_column: ColumnElement[Any], text_column: ColumnElement[Any]
+) -> Iterable[ColumnElement[bool]]:
+    for word in words:
+        if keys := grams(word):
+            yield grams_column.bool_op("@>")(literal(keys, ARRAY(Integer)))
+        yield text_column.like(containing(word))
+
+
+@cache
+def _initial_table() -> dict[int, str]:
+    """Character → initial. From the data file of pypinyin: the package itself holds 50 MB of phrases in memory."""
+    package = find_spec("pypinyin")
+    assert package is not None
+    assert package.origin is not None
+    readings = orjson.loads((Path(package.origin).parent / "pinyin_dict.json").read_bytes())
+    table = {int(code): _initial(reading) for code, reading in readings.items()}
+    table |= {ord(char): letters[0] for char, letters in HETERONYMS.items()}
+    return {code: initial for code, initial in table.items() if initial.isascii() and initial.isalpha()}
+
+
+def _initial(reading: str) -> str:
+    """The first letter of a reading, without its tone: `ān` → `a`."""
+    return unicodedata.normalize("NFD", reading)[:1]
