@@ -84,7 +84,7 @@ class Policy(_message.Message):
 
     @_builtins.property
     def revocations(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevokedTokens]:
-        """Subjects whose tokens issued before a time are refused. An entry is kept for as long as a token lives."""
+        """Subjects whose tokens issued before a time are refused. An entry is kept for at least as long as a token lives."""
 
     @_builtins.property
     def clients(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClientPolicy]:
@@ -177,7 +177,7 @@ class RevokedTokens(_message.Message):
     SUBJECT_FIELD_NUMBER: _builtins.int
     NOT_BEFORE_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
-    """Whose, `users/{uuid}` or `clients/{uuid}`."""
+    """Whose: `users/{uuid}`, `clients/{uuid}`, or `sessions/{uuid}` for those of one login (the claim `sid`)."""
     @_builtins.property
     def not_before(self) -> _timestamp_pb2.Timestamp:
         """Tokens issued before this time are refused."""
