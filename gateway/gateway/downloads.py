@@ -1,0 +1,92 @@
+"""Files for download, streamed from the service that has them."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from urllib.parse import quote
+
+import grpc
+import orjson
+from chassis import telemetry
+from crm.common.v1 import job_pb2
+from crm.customers.v1 import transfer_service_pb2
+from opentelemetry.trace import SpanKind
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from gateway.calls import Calls
+from gateway.errors import described
+from gateway.failures import CallFailed
+from gateway.locales import locale_of
+from gateway.services import Services
+
+DOWNLOAD_SECONDS = 600.0
+STATUSES = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.FAILED_PRECONDITION: 409,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+}
+
+Chunks = AsyncIterator[job_pb2.FileChunk]
+
+
+async def import_errors(request: Request, services: Services) -> Response:
+    """The refused rows of an import."""
+
+    def chunks(calls: Calls, key: str) -> Chunks:
+        wanted = transfer_service_pb2.DownloadImportErrorsRequest(name=f"importJobs/{key}")
+        return calls.download(services.transfers.DownloadImportErrors, wanted, seconds=DOWNLOAD_SECONDS)
+
+    return await _download(request, services, chunks)
+
+
+async def export_file(request: Request, services: Services) -> Response:
+    """The file of a finished export."""
+
+    def chunks(calls: Calls, key: str) -> Chunks:
+        wanted = transfer_service_pb2.DownloadExportRequest(name=f"exportJobs/{key}")
+        return calls.download(services.transfers.DownloadExport, wanted, seconds=DOWNLOAD_SECONDS)
+
+    return await _download(request, services, chunks)
+
+
+async def _download(request: Request, services: Services, open_: Callable[[Calls, str], Chunks]) -> Response:
+    parent = request.headers.get("traceparent", "")
+    with telemetry.span_from(parent, f"GET {request.scope['route'].path}", kind=SpanKind.SERVER):
+        trace = {"x-trace-id": telemetry.current_trace_id()}
+        chunks = open_(Calls(services, request.headers.get("authorization", "")), request.path_params["key"])
+        try:
+            # Only the first chunk can still become an error of HTTP.
+            first = await anext(chunks, None)
+        except CallFailed as failure:
+            return failure_response(failure, request, trace)
+    if first is None:
+        return Response(b"", headers=trace)
+    return StreamingResponse(
+        _data(first, chunks),
+        media_type=first.content_type or "application/octet-stream",
+        headers={
+            **trace,
+            "content-disposition": f"attachment; filename*=UTF-8''{quote(first.file_name or 'file')}",
+            "cache-control": "private, no-store",
+            "x-content-type-options": "nosniff",
+        },
+    )
+
+
+async def _data(first: job_pb2.FileChunk, rest: Chunks) -> AsyncIterator[bytes]:
+    yield first.data
+    async for chunk in rest:
+        yield chunk.data
+
+
+def failure_response(failure: CallFailed, request: Request, headers: dict[str, str] | None = None) -> Response:
+    """A failed call as an answer of HTTP."""
+    locale = locale_of(request.headers.get("accept-language", ""))
+    message, extensions = described(failure, failure.message, locale)
+    body: dict[str, Any] = {"message": message, **extensions}
+    return Response(orjson.dumps(body), STATUSES.get(failure.code, 500), headers, media_type="application/json")

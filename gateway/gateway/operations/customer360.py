@@ -1,0 +1,234 @@
+"""All that the suite knows of one customer, in one answer.
+
+Every section is fetched at the same time as the others, by one trip. A section whose service is down is null, with
+an error of its own; the rest answers. The customer itself decides whether there is an answer at all: if it does
+not exist or is not visible, nothing else is shown either.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+import strawberry
+from crm.customers.v1 import contact_service_pb2, custom_field_service_pb2, customer_service_pb2
+from crm.leads.v1 import follow_up_service_pb2
+from google.protobuf.json_format import MessageToDict
+from strawberry.types.nodes import SelectedField
+
+from gateway.context import Context, Info
+from gateway.failures import CallFailed, unavailable
+from gateway.fields import field
+from gateway.nodes import Key
+from gateway.operations.leads import of_customer
+from gateway.types.customers import Contact, Customer, CustomField, TimelineEntry
+from gateway.types.identity import Department, User
+from gateway.types.leads import FollowUp
+
+ANSWER_SECONDS = 0.8
+"""The longest that services are waited for; what is not there by then counts as unavailable."""
+SECTION_SIZE = 20
+"""Records shown per section; the lists of the schema have the rest."""
+
+
+@strawberry.type
+class Section:
+    as_of: datetime = strawberry.field(description="When the section was read.")
+
+
+@strawberry.type(description="The customer itself.")
+class ProfileSection(Section):
+    customer: Customer
+
+
+@strawberry.type(description="Who looks after the customer.")
+class OwnerSection(Section):
+    user: User | None
+    department: Department | None
+
+
+@strawberry.type(description="The people to talk to, the primary one first.")
+class ContactsSection(Section):
+    contacts: list[Contact]
+    has_more: bool
+
+
+@strawberry.type(description="What happened with the customer, newest first.")
+class TimelineSection(Section):
+    entries: list[TimelineEntry]
+    has_more: bool
+
+
+@strawberry.type(description="The touches with the customer, newest first.")
+class FollowUpsSection(Section):
+    follow_ups: list[FollowUp]
+    has_more: bool
+
+
+@strawberry.type(description="One of the company's own fields with the customer's value.")
+class CustomFieldValue:
+    field: CustomField
+    value: strawberry.scalars.JSON | None
+
+
+@strawberry.type(description="The company's own fields with the customer's values.")
+class CustomFieldsSection(Section):
+    values: list[CustomFieldValue]
+
+
+@strawberry.type(description="All that the suite knows of one customer. A section that cannot be read is null.")
+class Customer360:
+    id: strawberry.ID
+    sections: strawberry.Private[dict[str, "asyncio.Task[Any]"]]
+
+    @field("The customer itself.")
+    async def profile(self) -> ProfileSection | None:
+        section: ProfileSection = await self.sections["profile"]
+        return section
+
+    @field("Who looks after the customer.")
+    async def owner(self) -> OwnerSection | None:
+        section: OwnerSection = await self.sections["owner"]
+        return section
+
+    @field("The people to talk to.")
+    async def contacts(self) -> ContactsSection | None:
+        section: ContactsSection = await self.sections["contacts"]
+        return section
+
+    @field("What happened with the customer.")
+    async def timeline(self) -> TimelineSection | None:
+        section: TimelineSection = await self.sections["timeline"]
+        return section
+
+    @field("The touches with the customer.")
+    async def follow_ups(self) -> FollowUpsSection | None:
+        section: FollowUpsSection = await self.sections["followUps"]
+        return section
+
+    @field("The company's own fields.")
+    async def custom_fields(self) -> CustomFieldsSection | None:
+        section: CustomFieldsSection = await self.sections["customFields"]
+        return section
+
+
+Profile = asyncio.Task[ProfileSection]
+
+
+async def _profile(context: Context, name: str) -> ProfileSection:
+    request = customer_service_pb2.GetCustomerRequest(name=name)
+    message = await context.calls(context.services.customers.GetCustomer, request)
+    return ProfileSection(as_of=datetime.now(UTC), customer=Customer(message))
+
+
+async def _owner(context: Context, profile: Profile) -> OwnerSection:
+    message = (await profile).customer.message
+    user, department = await asyncio.gather(
+        _found(context, "users", message.owner), _found(context, "departments", message.owner_department)
+    )
+    return OwnerSection(as_of=datetime.now(UTC), user=user, department=department)
+
+
+async def _found(context: Context, collection: str, name: str) -> Any:
+    return await context.loaders.of(collection).load(name) if name else None
+
+
+async def _contacts(context: Context, name: str) -> ContactsSection:
+    request = contact_service_pb2.ListContactsRequest(customers=[name], page_size=SECTION_SIZE)
+    page = await context.calls(context.services.contacts.ListContacts, request)
+    return ContactsSection(
+        as_of=datetime.now(UTC), contacts=[Contact(item) for item in page.contacts], has_more=bool(page.next_page_token)
+    )
+
+
+async def _timeline(context: Context, name: str) -> TimelineSection:
+    request = customer_service_pb2.ListTimelineEntriesRequest(customer=name, page_size=SECTION_SIZE)
+    page = await context.calls(context.services.customers.ListTimelineEntries, request)
+    return TimelineSection(
+        as_of=datetime.now(UTC),
+        entries=[TimelineEntry(item) for item in page.entries],
+        has_more=bool(page.next_page_token),
+    )
+
+
+async def _follow_ups(context: Context, name: str) -> FollowUpsSection:
+    request = follow_up_service_pb2.ListFollowUpsRequest(filter=of_customer(name), page_size=SECTION_SIZE)
+    page = await context.calls(context.services.follow_ups.ListFollowUps, request)
+    return FollowUpsSection(
+        as_of=datetime.now(UTC),
+        follow_ups=[FollowUp(item) for item in page.follow_ups],
+        has_more=bool(page.next_page_token),
+    )
+
+
+async def _custom_fields(context: Context, profile: Profile) -> CustomFieldsSection:
+    request = custom_field_service_pb2.ListCustomFieldsRequest(entity="customer", page_size=200)
+    definitions = (await context.calls(context.services.custom_fields.ListCustomFields, request)).custom_fields
+    values = MessageToDict((await profile).customer.message.custom_fields)
+    return CustomFieldsSection(
+        as_of=datetime.now(UTC),
+        values=[
+            CustomFieldValue(field=CustomField(definition), value=values.get(definition.key))
+            for definition in definitions
+            if not definition.archived or definition.key in values
+        ],
+    )
+
+
+async def _section(work: Awaitable[Any]) -> Any:
+    """A section that comes too late is as unavailable as one that does not come."""
+    try:
+        return await work
+    except CallFailed as failure:
+        if failure.code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            raise unavailable(failure.service) from None
+        raise
+
+
+def _begin(context: Context, name: str, wanted: set[str]) -> dict[str, "asyncio.Task[Any]"]:
+    profile = asyncio.ensure_future(_section(_profile(context, name)))
+    begin: dict[str, Callable[[], Awaitable[Any]]] = {
+        "owner": lambda: _owner(context, profile),
+        "contacts": lambda: _contacts(context, name),
+        "timeline": lambda: _timeline(context, name),
+        "followUps": lambda: _follow_ups(context, name),
+        "customFields": lambda: _custom_fields(context, profile),
+    }
+    tasks = {"profile": profile}
+    tasks |= {section: asyncio.ensure_future(_section(begin[section]())) for section in begin if section in wanted}
+    for task in tasks.values():
+        # One that nobody waits for in the end is no defect to report.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return tasks
+
+
+def _selected(selections: Any) -> set[str]:
+    names: set[str] = set()
+    for selection in selections:
+        if isinstance(selection, SelectedField):
+            names.add(selection.name)
+        else:
+            names |= _selected(selection.selections)
+    return names
+
+
+@strawberry.type
+class Customer360Query:
+    @field(
+        "All that the suite knows of one customer, from all services at once. A section whose service is down is "
+        "null, with an error UNAVAILABLE; the rest answers.",
+        name="customer360",
+    )
+    async def customer360(self, info: Info, key: Key) -> Customer360 | None:
+        info.context.calls.hurry(ANSWER_SECONDS)
+        wanted = {name for field in info.selected_fields for name in _selected(field.selections)}
+        sections = _begin(info.context, key, wanted)
+        try:
+            await sections["profile"]
+        except CallFailed as failure:
+            if failure.code is not grpc.StatusCode.UNAVAILABLE:
+                for section in sections.values():
+                    section.cancel()
+                raise
+        return Customer360(id=key, sections=sections)

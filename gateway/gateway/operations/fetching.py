@@ -1,0 +1,82 @@
+"""Pages and records as the services give them, for the queries of all parts of the schema."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from chassis.errors import Invalid
+from crm.customers.v1 import contact_service_pb2, customer_service_pb2
+from crm.identity.v1 import department_service_pb2, role_service_pb2, user_service_pb2
+from crm.leads.v1 import follow_up_service_pb2
+
+from gateway.context import Context
+from gateway.nodes import Node
+from gateway.types.customers import Contact, Customer
+from gateway.types.identity import Department, Role, User
+from gateway.types.leads import FollowUp
+
+
+async def get_customer(context: Context, name: str) -> Customer:
+    """A customer. Raises CallFailed, NOT_FOUND if there is none that the caller may see."""
+    request = customer_service_pb2.GetCustomerRequest(name=name)
+    return Customer(await context.calls(context.services.customers.GetCustomer, request))
+
+
+async def get_contact(context: Context, name: str) -> Contact:
+    """A contact. Raises CallFailed."""
+    request = contact_service_pb2.GetContactRequest(name=name)
+    return Contact(await context.calls(context.services.contacts.GetContact, request))
+
+
+async def get_user(context: Context, name: str) -> User:
+    """A user. Raises CallFailed."""
+    request = user_service_pb2.GetUserRequest(name=name)
+    return User(await context.calls(context.services.users.GetUser, request))
+
+
+async def get_department(context: Context, name: str) -> Department:
+    """A department. Raises CallFailed."""
+    request = department_service_pb2.GetDepartmentRequest(name=name)
+    return Department(await context.calls(context.services.departments.GetDepartment, request))
+
+
+async def get_role(context: Context, name: str) -> Role:
+    """A role. Raises CallFailed."""
+    request = role_service_pb2.GetRoleRequest(name=name)
+    return Role(await context.calls(context.services.roles.GetRole, request))
+
+
+async def get_follow_up(context: Context, name: str) -> FollowUp:
+    """A follow-up. Raises CallFailed."""
+    request = follow_up_service_pb2.GetFollowUpRequest(name=name)
+    return FollowUp(await context.calls(context.services.follow_ups.GetFollowUp, request))
+
+
+GETTERS: dict[str, Callable[[Context, str], Awaitable[Node]]] = {
+    "customers": get_customer,
+    "contacts": get_contact,
+    "users": get_user,
+    "departments": get_department,
+    "roles": get_role,
+    "followUps": get_follow_up,
+}
+"""How the records of each collection are fetched by name."""
+
+
+async def get_node(context: Context, name: str) -> Node:
+    """Any record by its id. Raises Invalid for an id of no known collection, and CallFailed."""
+    getter = GETTERS.get(name.partition("/")[0])
+    if getter is None:
+        raise Invalid("INVALID_NAME", f"{name[:100]!r} is no id of a record", field="id")
+    return await getter(context, name)
+
+
+def pages(
+    context: Context, method: Any, request_type: Any, field: str, **more: Any
+) -> Callable[[int, str], Awaitable[tuple[list[Any], str]]]:
+    """Fetches pages by a List method; `field` of its answer has the records."""
+
+    async def fetch(size: int, token: str) -> tuple[list[Any], str]:
+        answer = await context.calls(method, request_type(page_size=size, page_token=token, **more))
+        return list(getattr(answer, field)), answer.next_page_token
+
+    return fetch

@@ -1,0 +1,76 @@
+"""Follow-ups."""
+
+import strawberry
+from crm.common.v1 import filter_pb2
+from crm.leads.v1 import follow_up_pb2, follow_up_service_pb2
+
+from gateway.conditions import FilterInput, OrderByInput, to_filter, to_order
+from gateway.connections import DEFAULT_PAGE, After, Connection, First, connect
+from gateway.context import Info
+from gateway.fields import field, mutation
+from gateway.inputs import Input, derive_input
+from gateway.nodes import Key
+from gateway.operations.fetching import get_follow_up, pages
+from gateway.operations.requests import RequestId
+from gateway.types.leads import FollowUp
+
+
+def of_customer(customer: str) -> filter_pb2.Filter:
+    """Those of one customer."""
+    return filter_pb2.Filter(
+        condition=filter_pb2.Condition(
+            field="customer",
+            operator=filter_pb2.OPERATOR_EQUAL,
+            values=[filter_pb2.FilterValue(text=customer)],
+        )
+    )
+
+
+@strawberry.type
+class LeadsQuery:
+    @field("A follow-up.")
+    async def follow_up(self, info: Info, key: Key) -> FollowUp | None:
+        return await get_follow_up(info.context, key)
+
+    @field("Follow-ups, of one customer if given; newest first if no order is given.")
+    async def follow_ups(
+        self,
+        info: Info,
+        customer_id: strawberry.ID | None = None,
+        first: First = DEFAULT_PAGE,
+        after: After = None,
+        filter: FilterInput | None = None,  # noqa: A002 - the name in the schema
+        order_by: list[OrderByInput] | None = None,
+    ) -> Connection[FollowUp] | None:
+        condition = to_filter(filter, follow_up_pb2.FollowUp.DESCRIPTOR)
+        if customer_id is not None:
+            own = of_customer(customer_id)
+            both = filter_pb2.FilterList(filters=[own, condition] if condition else [own])
+            condition = filter_pb2.Filter(all=both)
+        fetch = pages(
+            info.context,
+            info.context.services.follow_ups.ListFollowUps,
+            follow_up_service_pb2.ListFollowUpsRequest,
+            "follow_ups",
+            filter=condition,
+            order_by=to_order(order_by, follow_up_pb2.FollowUp.DESCRIPTOR),
+        )
+        return await connect(first, after, FollowUp, fetch)
+
+
+@derive_input(
+    follow_up_pb2.FollowUp,
+    required={"customer", "method", "content"},
+    hide={"name", "author", "remind_time", "create_time"},
+    references={"customer", "contact"},
+)
+class LogFollowUpInput(Input[follow_up_pb2.FollowUp]):
+    request_id: RequestId = None
+
+
+@strawberry.type
+class LeadsMutation:
+    @mutation("Logs a follow-up on a customer.")
+    async def log_follow_up(self, info: Info, input: LogFollowUpInput) -> FollowUp | None:  # noqa: A002
+        request = follow_up_service_pb2.LogFollowUpRequest(follow_up=input.message(), request_id=input.request_id or "")
+        return FollowUp(await info.context.calls(info.context.services.follow_ups.LogFollowUp, request))

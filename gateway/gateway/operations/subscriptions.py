@@ -1,0 +1,69 @@
+"""What clients can listen to."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import strawberry
+from crm.common.v1 import job_pb2, notification_pb2
+from crm.customers.v1 import transfer_service_pb2
+from crm.identity.v1 import auth_service_pb2
+
+from gateway import metrics
+from gateway.context import Context, Info
+from gateway.deriver import Record, derive
+from gateway.fields import subscription
+from gateway.nodes import Key
+from gateway.types.customers import ImportJob
+
+POLL_SECONDS = 0.3
+TOKEN_CHECK_SECONDS = 60.0
+"""How often a listener's token is checked again, so that an expired or revoked one hears no more."""
+_ENDED = (job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED)
+
+
+@derive(
+    notification_pb2.NotificationRaised,
+    required={"id", "kind"},
+    rename={"recipient": "recipient_id"},
+)
+class Notification(Record[notification_pb2.NotificationRaised]):
+    pass
+
+
+@strawberry.type
+class Subscription:
+    @subscription("The progress of an import: now, at every change, and once more when it ends.")
+    async def import_progress(self, info: Info, key: Key) -> AsyncGenerator[ImportJob, None]:
+        calls = info.context.calls
+        request = transfer_service_pb2.GetImportJobRequest(name=key)
+        shown: job_pb2.ImportJob | None = None
+        with metrics.SUBSCRIPTIONS.labels("importProgress").track_inprogress():
+            while True:
+                job = await calls.afresh()(calls.services.transfers.GetImportJob, request)
+                if job != shown:
+                    shown = job
+                    yield ImportJob(job)
+                if job.state in _ENDED:
+                    return
+                await asyncio.sleep(POLL_SECONDS)
+
+    @subscription("What the services have to tell the signed-in user, from now on. Nothing is kept for later.")
+    async def notifications(self, info: Info) -> AsyncGenerator[Notification, None]:
+        user = await _signed_in(info.context)
+        with (
+            metrics.SUBSCRIPTIONS.labels("notifications").track_inprogress(),
+            info.context.listener.listen(user) as raised,
+        ):
+            while True:
+                try:
+                    async with asyncio.timeout(TOKEN_CHECK_SECONDS):
+                        message = await raised.get()
+                except TimeoutError:
+                    await _signed_in(info.context)
+                    continue
+                yield Notification(message)
+
+
+async def _signed_in(context: Context) -> str:
+    """The user whose token it is, as identity knows it. Raises CallFailed, NOT_FOUND for a machine."""
+    return (await context.calls.afresh()(context.services.auth.GetMe, auth_service_pb2.GetMeRequest())).name

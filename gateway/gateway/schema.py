@@ -1,0 +1,65 @@
+"""The public schema. `python -m gateway.schema --write` writes `schema.graphql`, `--check` compares with it."""
+
+import sys
+from pathlib import Path
+
+import strawberry
+from chassis.errors import Invalid
+
+from gateway.context import Info
+from gateway.fields import field
+from gateway.nodes import Key, Node
+from gateway.operations.administration import AdministrationMutation
+from gateway.operations.clock import TestClocksMutation, TestClocksQuery
+from gateway.operations.customer360 import Customer360Query
+from gateway.operations.customers import CustomersMutation, CustomersQuery
+from gateway.operations.fetching import get_node
+from gateway.operations.identity import IdentityQuery
+from gateway.operations.leads import LeadsMutation, LeadsQuery
+from gateway.operations.signing import SigningMutation
+from gateway.operations.subscriptions import Subscription
+from gateway.operations.transfers import TransfersMutation, TransfersQuery
+from gateway.scalars import CONFIG
+
+FILE = Path(__file__).parent / "schema.graphql"
+
+
+@strawberry.type
+class Query(Customer360Query, CustomersQuery, LeadsQuery, TransfersQuery, IdentityQuery, TestClocksQuery):
+    @field("Any record by its id.")
+    async def node(self, info: Info, key: Key) -> Node | None:
+        return await get_node(info.context, key)
+
+
+@strawberry.type
+class Mutation(
+    SigningMutation,
+    CustomersMutation,
+    LeadsMutation,
+    TransfersMutation,
+    AdministrationMutation,
+    TestClocksMutation,
+):
+    pass
+
+
+def make_schema() -> strawberry.Schema:
+    """The schema with all its parts."""
+    return strawberry.Schema(Query, Mutation, Subscription, config=CONFIG)
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check the committed schema; the exit status is 1 if they differ."""
+    text = make_schema().as_str() + "\n"
+    if arguments == ["--write"]:
+        FILE.write_text(text, encoding="utf-8")
+        return 0
+    if arguments == ["--check"]:
+        same = FILE.exists() and FILE.read_text(encoding="utf-8") == text
+        sys.stderr.write("" if same else f"{FILE.name} is out of date: run python -m gateway.schema --write\n")
+        return 0 if same else 1
+    raise Invalid("INVALID_ARGUMENTS", "give --write or --check")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,132 @@
+"""The services behind the gateway: channels, generated clients, and what is known of each method."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import grpc.aio
+from crm.common.v1 import test_clock_service_pb2_grpc
+from crm.customers.v1 import (
+    contact_service_pb2_grpc,
+    custom_field_service_pb2_grpc,
+    customer_service_pb2_grpc,
+    transfer_service_pb2_grpc,
+)
+from crm.identity.v1 import (
+    auth_service_pb2_grpc,
+    client_service_pb2_grpc,
+    department_service_pb2_grpc,
+    role_service_pb2_grpc,
+    user_service_pb2_grpc,
+)
+from crm.leads.v1 import follow_up_service_pb2_grpc
+
+from gateway.breaker import Breaker
+
+if TYPE_CHECKING:
+    from crm.common.v1.test_clock_service_pb2_grpc import TestClockServiceAsyncStub
+    from crm.customers.v1.contact_service_pb2_grpc import ContactServiceAsyncStub
+    from crm.customers.v1.custom_field_service_pb2_grpc import CustomFieldServiceAsyncStub
+    from crm.customers.v1.customer_service_pb2_grpc import CustomerServiceAsyncStub
+    from crm.customers.v1.transfer_service_pb2_grpc import TransferServiceAsyncStub
+    from crm.identity.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
+    from crm.identity.v1.client_service_pb2_grpc import ClientServiceAsyncStub
+    from crm.identity.v1.department_service_pb2_grpc import DepartmentServiceAsyncStub
+    from crm.identity.v1.role_service_pb2_grpc import RoleServiceAsyncStub
+    from crm.identity.v1.user_service_pb2_grpc import UserServiceAsyncStub
+    from crm.leads.v1.follow_up_service_pb2_grpc import FollowUpServiceAsyncStub
+
+READS = ("Get", "BatchGet", "List", "Count")
+_OPTIONS = (
+    # A service that comes back is found again within a second.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+    # Channels to one address would otherwise share a connection with those of other event loops.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_retries", 0),
+)
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is known of a method of a service."""
+
+    service: str
+    name: str
+    read: bool
+    """True if it changes nothing, so that it may be tried again."""
+    breaker: Breaker
+
+
+class Services:
+    """Clients of all services. Made in the event loop that uses them."""
+
+    def __init__(self, targets: Mapping[str, str]) -> None:
+        self._channels = {
+            target: grpc.aio.insecure_channel(target, options=_OPTIONS) for target in set(targets.values())
+        }
+        self._channel_of = {service: self._channels[target] for service, target in targets.items()}
+        # Serves for a service without a target. It is never connected: its methods are refused before.
+        self._nowhere = grpc.aio.insecure_channel("localhost:1")
+        self._breakers = {service: Breaker() for service in targets}
+        self._methods: dict[Any, Method] = {}
+        self._add_identity()
+        self._add_customers()
+        self.follow_ups: FollowUpServiceAsyncStub = self._stub("leads", follow_up_service_pb2_grpc.FollowUpServiceStub)
+        self.clocks: list[TestClockServiceAsyncStub] = [
+            self._stub(service, test_clock_service_pb2_grpc.TestClockServiceStub)
+            for service in {target: service for service, target in targets.items()}.values()
+        ]
+
+    def _add_identity(self) -> None:
+        self.auth: AuthServiceAsyncStub = self._stub("identity", auth_service_pb2_grpc.AuthServiceStub)
+        self.users: UserServiceAsyncStub = self._stub("identity", user_service_pb2_grpc.UserServiceStub)
+        self.departments: DepartmentServiceAsyncStub = self._stub(
+            "identity", department_service_pb2_grpc.DepartmentServiceStub
+        )
+        self.roles: RoleServiceAsyncStub = self._stub("identity", role_service_pb2_grpc.RoleServiceStub)
+        self.clients: ClientServiceAsyncStub = self._stub("identity", client_service_pb2_grpc.ClientServiceStub)
+
+    def _add_customers(self) -> None:
+        self.customers: CustomerServiceAsyncStub = self._stub(
+            "customers", customer_service_pb2_grpc.CustomerServiceStub
+        )
+        self.contacts: ContactServiceAsyncStub = self._stub("customers", contact_service_pb2_grpc.ContactServiceStub)
+        self.custom_fields: CustomFieldServiceAsyncStub = self._stub(
+            "customers", custom_field_service_pb2_grpc.CustomFieldServiceStub
+        )
+        self.transfers: TransferServiceAsyncStub = self._stub(
+            "customers", transfer_service_pb2_grpc.TransferServiceStub
+        )
+
+    def _stub(self, service: str, stub_type: Any) -> Any:
+        stub = stub_type(self._channel_of.get(service, self._nowhere))
+        for name, method in vars(stub).items():
+            self._methods[method] = Method(
+                service, name, read=name.startswith(READS), breaker=self._breakers.get(service, _NEVER)
+            )
+        return stub
+
+    def method(self, callable_: object) -> Method:
+        """What is known of a method of one of the clients."""
+        return self._methods[callable_]
+
+    def states(self) -> dict[str, str]:
+        """Service → the state of the connection to it, e.g. `READY`. Asking connects those that are idle."""
+        return {service: channel.get_state(try_to_connect=True).name for service, channel in self._channel_of.items()}
+
+    async def close(self) -> None:
+        """Close all connections, once calls under way have ended or half a second has passed."""
+        for channel in (*self._channels.values(), self._nowhere):
+            await channel.close(grace=0.5)
+
+
+class _Never(Breaker):
+    def admits(self) -> bool:
+        return False
+
+
+_NEVER = _Never()

@@ -1,0 +1,50 @@
+"""What the gateway needs to know, read from the environment once, when it starts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chassis.errors import Invalid
+from chassis.settings import Settings
+
+SERVICES = ("identity", "customers", "leads")
+"""The services of the suite that the schema speaks of. One without a target is answered for as unavailable."""
+
+
+@dataclass(frozen=True)
+class GatewaySettings:
+    """Addresses and limits."""
+
+    process: Settings
+    listen: str
+    """Where HTTP is served, `host:port`."""
+    targets: Mapping[str, str]
+    """Service → `host:port` of its gRPC server."""
+    workers: int
+    """Server processes that share the port."""
+    introspection: bool
+    """Whether the schema may be asked for."""
+    max_cost: int
+    """The greatest cost of an operation: about the number of fields that it may answer with."""
+
+    @classmethod
+    def read(cls, process: Settings) -> "GatewaySettings":
+        """Take the gateway's settings from the environment of a process. Raises Invalid, naming the variable."""
+        env = process.environment
+        targets = {name: env[f"{name.upper()}_TARGET"] for name in SERVICES if env.get(f"{name.upper()}_TARGET")}
+        if "identity" not in targets:
+            raise Invalid("MISSING_SETTING", "set the environment variable IDENTITY_TARGET", field="IDENTITY_TARGET")
+        return cls(
+            process=process,
+            listen=env.get("GATEWAY_LISTEN", "0.0.0.0:8080"),
+            targets=targets,
+            workers=_whole(env, "WORKERS", 1),
+            introspection=env.get("GATEWAY_INTROSPECTION", "1") == "1",
+            max_cost=_whole(env, "GATEWAY_MAX_COST", 20_000),
+        )
+
+
+def _whole(env: Mapping[str, str], variable: str, default: int) -> int:
+    text = env.get(variable, str(default))
+    if not text.isdecimal() or int(text) < 1:
+        raise Invalid("INVALID_SETTING", f"{variable} must be a whole number above 0", field=variable)
+    return int(text)

@@ -1,0 +1,162 @@
+"""Operations over WebSocket, by the graphql-transport-ws protocol. The token comes in `connection_init`."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from chassis import telemetry
+from graphql import GraphQLError
+from opentelemetry.trace import SpanKind
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from gateway import metrics
+from gateway.bodies import Refusal, to_request
+from gateway.engine import Engine, Operation, Refused
+from gateway.errors import formatted
+from gateway.http import Contexts
+from gateway.locales import locale_of
+
+PROTOCOL = "graphql-transport-ws"
+INIT_SECONDS = 10.0
+MAX_OPERATIONS = 50
+"""Operations that one connection may have under way."""
+
+
+class Closed(Exception):
+    """The client broke the protocol; the connection is closed with a code of its own."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class GraphQLOverWebSocket:
+    """Serves connections to `/graphql`."""
+
+    def __init__(self, engine: Engine, contexts: Contexts) -> None:
+        self._engine = engine
+        self._contexts = contexts
+
+    async def serve(self, socket: WebSocket) -> None:
+        """Serve one connection until either side closes it."""
+        if PROTOCOL not in socket.scope.get("subprotocols", ()):
+            await socket.accept()
+            await socket.close(4406, "Subprotocol not acceptable")
+            return
+        await socket.accept(PROTOCOL)
+        with metrics.CONNECTIONS.track_inprogress():
+            await _Connection(self._engine, self._contexts, socket).run()
+
+
+class _Connection:
+    def __init__(self, engine: Engine, contexts: Contexts, socket: WebSocket) -> None:
+        self._engine = engine
+        self._contexts = contexts
+        self._socket = socket
+        self._token: str | None = None
+        self._locale = locale_of(socket.headers.get("accept-language", ""))
+        self._operations: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        try:
+            async with asyncio.timeout(INIT_SECONDS):
+                while self._token is None:
+                    await self._handle(await self._receive())
+            while True:
+                await self._handle(await self._receive())
+        except WebSocketDisconnect:
+            pass
+        except TimeoutError:
+            await self._close(4408, "Connection initialisation timeout")
+        except Closed as closed:
+            await self._close(closed.code, closed.reason)
+        finally:
+            for task in self._operations.values():
+                task.cancel()
+            await asyncio.gather(*self._operations.values(), return_exceptions=True)
+
+    async def _receive(self) -> dict[str, Any]:
+        try:
+            message = orjson.loads(await self._socket.receive_text())
+        except (orjson.JSONDecodeError, KeyError):
+            raise Closed(4400, "Invalid message") from None
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+            raise Closed(4400, "Invalid message")
+        return message
+
+    async def _handle(self, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "connection_init":
+            await self._initialise(message.get("payload"))
+        elif kind == "ping":
+            await self._send({"type": "pong"})
+        elif kind == "subscribe":
+            self._begin(message)
+        elif kind == "complete":
+            task = self._operations.pop(str(message.get("id")), None)
+            if task is not None:
+                task.cancel()
+        elif kind != "pong":
+            raise Closed(4400, "Invalid message")
+
+    async def _initialise(self, payload: object) -> None:
+        if self._token is not None:
+            raise Closed(4429, "Too many initialisation requests")
+        given: Mapping[str, object] = payload if isinstance(payload, dict) else {}
+        token, language = given.get("authorization", ""), given.get("acceptLanguage")
+        if not isinstance(token, str):
+            raise Closed(4400, "Invalid message")
+        if isinstance(language, str):
+            self._locale = locale_of(language)
+        self._token = token
+        await self._send({"type": "connection_ack"})
+
+    def _begin(self, message: dict[str, Any]) -> None:
+        key = message.get("id")
+        if self._token is None:
+            raise Closed(4401, "Unauthorized")
+        if not isinstance(key, str) or not key:
+            raise Closed(4400, "Invalid message")
+        if key in self._operations:
+            raise Closed(4409, f"Subscriber for {key[:100]} already exists")
+        if len(self._operations) >= MAX_OPERATIONS:
+            raise Closed(4429, "Too many operations")
+        self._operations[key] = asyncio.create_task(self._run(key, message.get("payload")))
+
+    async def _run(self, key: str, payload: object) -> None:
+        try:
+            with telemetry.span_from("", "graphql", kind=SpanKind.SERVER) as span:
+                operation = self._engine.prepare(to_request(payload))
+                span.update_name(operation.name)
+                await self._answer(key, operation)
+            await self._send({"id": key, "type": "complete"})
+        except Refusal as refusal:
+            await self._refuse(key, [GraphQLError(refusal.error.message, original_error=refusal.error)])
+        except Refused as refused:
+            await self._refuse(key, refused.errors)
+        finally:
+            if self._operations.get(key) is asyncio.current_task():
+                del self._operations[key]
+
+    async def _answer(self, key: str, operation: Operation) -> None:
+        context = self._contexts(self._token or "", self._locale)
+        if operation.kind == "subscription":
+            async for answer in self._engine.listen(operation, context):
+                await self._send({"id": key, "type": "next", "payload": answer})
+        else:
+            answer = await self._engine.run(operation, context)
+            await self._send({"id": key, "type": "next", "payload": answer})
+
+    async def _refuse(self, key: str, errors: list[GraphQLError]) -> None:
+        payload = [formatted(error, self._locale) for error in errors]
+        await self._send({"id": key, "type": "error", "payload": payload})
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        if self._socket.application_state is WebSocketState.CONNECTED:
+            await self._socket.send_text(orjson.dumps(message, default=str).decode())
+
+    async def _close(self, code: int, reason: str) -> None:
+        if self._socket.application_state is WebSocketState.CONNECTED:
+            await self._socket.close(code, reason)
