@@ -57,7 +57,7 @@ class RunningRabbitMq:
     @property
     def url(self) -> str:
         """How a client connects."""
-        return f"amqp://{USER}:{quote(self.password, safe='')}@{LOOPBACK}:{self.port}//"
+        return url_of(self.port, self.password)
 
     def stop(self) -> None:
         """Stop in an orderly way. What is durable is kept."""
@@ -73,6 +73,11 @@ class Installation:
     """The script that starts a node."""
     name_server: Path
     environment: Mapping[str, str]
+
+
+def url_of(port: int, password: str) -> str:
+    """How a client connects to a node that runs, or shall run, on a port."""
+    return f"amqp://{USER}:{quote(password, safe='')}@{LOOPBACK}:{port}//"
 
 
 def default_cache() -> Path:
