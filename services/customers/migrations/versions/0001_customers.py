@@ -77,8 +77,8 @@ def _index_customer() -> None:
     plain = {
         "ix_customer_update_time": "(update_time, id)",
         "ix_customer_owner": "(owner_id, update_time, id)",
-        "ix_customer_department": "(owner_department_path, update_time, id)",
-        "ix_customer_status": "(status, update_time, id)",
+        "ix_customer_department": "(owner_department_path)",
+        "ix_customer_status": "(status)",
         "ix_customer_create_time": "(create_time, id)",
         "ix_customer_last_follow_up_time": "(last_follow_up_time DESC NULLS LAST, id DESC)",
         "ix_customer_display_name": "(display_name, id)",

@@ -1,0 +1,125 @@
+"""A migrated database per module, emptied before each test, and the organisation that its tests play in."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from chassis.callers import Caller, Reach
+from chassis.clock import FixedClock
+from chassis.db import Database
+from chassis.names import new_id
+from chassis.testing import make_caller
+from chassis.testing.plugin import MakeDatabase
+from customers.main import SERVICE
+from customers.model import KnownUser
+from sqlalchemy import text
+
+NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
+
+TABLES = "customer, contact, timeline_entry, known_user, known_department, outbox, audit_entry, custom_field"
+
+
+@pytest.fixture(scope="module")
+def clock() -> FixedClock:
+    return FixedClock(NOON)
+
+
+@pytest.fixture(scope="module")
+def module_database(make_database: MakeDatabase, clock: FixedClock) -> Iterator[Database]:
+    database = Database("customers", make_database("customers", SERVICE.migrations), clock=clock)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def database(module_database: Database, clock: FixedClock) -> Database:
+    clock.set(NOON)
+    with module_database.engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {TABLES} RESTART IDENTITY"))
+    return module_database
+
+
+@dataclass
+class Person:
+    """A user in a department."""
+
+    id: UUID
+    path: str
+    username: str
+
+    @property
+    def name(self) -> str:
+        return f"users/{self.id}"
+
+    def caller(self, *permissions: str, reach: Reach = Reach.ALL) -> Caller:
+        return make_caller(*permissions, reach=reach, user_id=self.id, department_path=self.path)
+
+
+@dataclass
+class Organisation:
+    """A root, two theatres and a team below the first, with people in each."""
+
+    root: str
+    east: str
+    east_team: str
+    west: str
+    boss: Person
+    li: Person
+    """In the eastern team."""
+    wang: Person
+    """In the eastern theatre itself."""
+    zhao: Person
+    """In the west."""
+
+
+@pytest.fixture
+def organisation(database: Database) -> Organisation:
+    ids = [new_id() for _ in range(4)]
+    root = f"{ids[0]}/"
+    east, west = f"{root}{ids[1]}/", f"{root}{ids[2]}/"
+    team = f"{east}{ids[3]}/"
+    people = {}
+    with database.write(make_caller()) as session:
+        for username, path in {"boss": root, "li.wei": team, "wang.fang": east, "zhao.lei": west}.items():
+            person = Person(new_id(), path, username)
+            people[username] = person
+            session.add(
+                KnownUser(
+                    id=person.id,
+                    username=username,
+                    display_name=username,
+                    department_id=UUID(path.rstrip("/").rsplit("/", 1)[-1]),
+                    department_path=path,
+                    active=True,
+                    version=1,
+                )
+            )
+    return Organisation(
+        root, east, team, west, people["boss"], people["li.wei"], people["wang.fang"], people["zhao.lei"]
+    )
+
+
+@pytest.fixture
+def facts(database: Database) -> Callable[[], list[tuple[str, dict[str, Any]]]]:
+    """The events written so far: short name and data."""
+
+    def read() -> list[tuple[str, dict[str, Any]]]:
+        with database.engine.connect() as connection:
+            rows = connection.execute(text("SELECT type, data FROM outbox ORDER BY position")).all()
+        return [(row.type.rpartition(".")[2], row.data) for row in rows]
+
+    return read
+
+
+@pytest.fixture
+def audited(database: Database) -> Callable[[], list[Any]]:
+    """The audit entries written so far."""
+
+    def read() -> list[Any]:
+        with database.engine.connect() as connection:
+            return list(connection.execute(text("SELECT * FROM audit_entry ORDER BY id")))
+
+    return read

@@ -1,0 +1,138 @@
+"""What leaves and enters the service agrees with the contracts."""
+
+from dataclasses import asdict, fields, is_dataclass
+from datetime import UTC, datetime
+from inspect import getmembers, isclass
+
+import pytest
+from chassis.migrations import differences
+from crm.customers.v1 import customer_pb2, events_pb2
+from customers import events, facts, mapping, model
+from customers.main import SERVICE
+from customers.model import Base, Customer
+from customers.usecases.create_customer import CustomerDraft
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.json_format import ParseDict
+
+STATE = events.CustomerState("customers/1", 3, "COMPANY", "华诚", "WON", "users/1", "a/b/")
+SAMPLES = [
+    events.CustomerCreated("customers/1", 1, STATE),
+    events.CustomerUpdated("customers/1", 2, STATE, ["level"]),
+    events.CustomerTransferred("customers/1", 3, STATE, "users/2", "调岗"),
+    events.CustomerDeleted("customers/1", 3),
+    events.CustomersImported("importJobs/1", [STATE]),
+]
+
+
+@pytest.mark.parametrize("event", SAMPLES, ids=lambda event: type(event).__name__)
+def test_an_event_is_its_message(event):
+    message = ParseDict(asdict(event), getattr(events_pb2, type(event).__name__)())
+    assert {field.name for field in fields(event)} == {field.name for field in message.DESCRIPTOR.fields}
+    assert event.SUBJECT in {field.name for field in fields(event)}
+
+
+def test_every_event_of_the_contract_is_published_and_sampled():
+    published = {name for name, item in getmembers(events, isclass) if is_dataclass(item) and hasattr(item, "SUBJECT")}
+    assert published == {type(sample).__name__ for sample in SAMPLES}
+    assert published | {"CustomerState"} == set(events_pb2.DESCRIPTOR.message_types_by_name)
+
+
+def test_the_names_of_kinds_and_statuses_are_those_of_the_contract():
+    kinds = {f"CUSTOMER_KIND_{kind}" for kind in model.CustomerKind} | {"CUSTOMER_KIND_UNSPECIFIED"}
+    statuses = {f"CUSTOMER_STATUS_{status}" for status in model.CustomerStatus} | {"CUSTOMER_STATUS_UNSPECIFIED"}
+    assert kinds == set(customer_pb2.CustomerKind.keys())
+    assert statuses == set(customer_pb2.CustomerStatus.keys())
+
+
+def test_the_migrations_make_what_the_entities_say(make_database):
+    assert differences(make_database("customers", SERVICE.migrations), Base.metadata) == []
+
+
+FULL = customer_pb2.Customer(
+    kind=customer_pb2.CUSTOMER_KIND_COMPANY,
+    display_name="上海华诚科技有限公司",
+    credit_code="91110000600037341L",
+    status=customer_pb2.CUSTOMER_STATUS_WON,
+    level="A",
+    industry="制造业",
+    source="展会",
+    phones=["+8613800138000"],
+    emails=["a@example.com"],
+    website="https://example.com/",
+    address=customer_pb2.Address(
+        country="CN", province="上海市", city="上海市", district="黄浦区", street="南京路1号", postal_code="200001"
+    ),
+    tags=["a", "b"],
+    custom_fields={"region": "华东", "seats": 5, "vip": True, "areas": ["x", "y"]},
+    remark="两行\n备注",
+    external_id="K-1",
+)
+
+
+def stored(draft: CustomerDraft) -> Customer:
+    """The entity that the values of a draft make."""
+    columns = {path.removeprefix("address."): value for path, value in draft.values.items()}
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+    return Customer(
+        id=model.new_id(),
+        **columns,
+        custom=dict(draft.custom_fields),
+        creator="users/1",
+        version=1,
+        create_time=now,
+        update_time=now,
+    )
+
+
+def test_a_customer_survives_the_way_in_and_out():
+    entity = stored(mapping.draft_from_proto(FULL))
+    message = mapping.customer_to_proto(entity)
+    assert (message.name, message.etag, message.creator) == (entity.name, "v1", "users/1")
+    assert message.create_time.ToDatetime(UTC) == entity.create_time
+    for field in ("name", "etag", "creator", "create_time", "update_time"):
+        message.ClearField(field)
+    assert message == FULL
+
+
+def test_every_field_of_a_customer_is_mapped():
+    entity = stored(mapping.draft_from_proto(FULL))
+    entity.owner_id = entity.owner_department_id = entity.id
+    entity.last_follow_up_time = entity.create_time
+    message = mapping.customer_to_proto(entity)
+    assert {field.name for field, _ in message.ListFields()} == {field.name for field in message.DESCRIPTOR.fields}
+
+
+def test_every_field_of_a_customer_but_derived_ones_is_audited():
+    entity = stored(mapping.draft_from_proto(FULL))
+    entity.owner_id = entity.owner_department_id = entity.id
+    entity.last_follow_up_time = entity.create_time
+    derived = {"id", "name_key", "search_text", "grams", "update_time", "owner_id", "owner_department_id"}
+    columns = {column.key for column in Customer.__table__.columns} - derived - {"owner_department_path"}
+    assert columns | {"owner", "owner_department"} == set(facts.snapshot(entity))
+
+
+def test_without_a_mask_a_patch_holds_what_is_set():
+    given = customer_pb2.Customer(level="B", address={"city": "上海"}, custom_fields={"region": "x"}, etag="v2")
+    patch = mapping.patch_from_proto(given, FieldMask())
+    assert patch.values == {"level": "B", "address.city": "上海"}
+    assert patch.custom_fields == {"region": "x"}
+    assert patch.replace_custom_fields is False
+    assert patch.etag == "v2"
+
+
+def test_a_mask_clears_what_it_names():
+    given = customer_pb2.Customer(address={"city": "上海"}, custom_fields={"region": "x"})
+    patch = mapping.patch_from_proto(given, FieldMask(paths=["tags", "status", "address", "custom_fields.seats"]))
+    assert patch.values == {
+        "tags": [],
+        "status": "UNSPECIFIED",
+        "address.country": "",
+        "address.province": "",
+        "address.city": "上海",
+        "address.district": "",
+        "address.street": "",
+        "address.postal_code": "",
+    }
+    assert patch.custom_fields == {"seats": None}
+    whole = mapping.patch_from_proto(given, FieldMask(paths=["custom_fields"]))
+    assert (whole.custom_fields, whole.replace_custom_fields) == ({"region": "x"}, True)

@@ -1,0 +1,86 @@
+"""Keeping up with users and departments."""
+
+from uuid import UUID
+
+import pytest
+from chassis.callers import service_caller
+from chassis.names import new_id
+from customers.model import Customer, KnownUser
+from customers.usecases.create_customer import CustomerDraft, create_customer
+from customers.usecases.learn_organisation import (
+    DepartmentFacts,
+    UserFacts,
+    forget_department,
+    learn_department,
+    learn_user,
+)
+
+ME = service_caller("customers")
+
+
+def last(path: str) -> UUID:
+    return UUID(path.rstrip("/").rsplit("/", 1)[-1])
+
+
+def user(person, path, version, **values):
+    facts = {"username": person.username, "display_name": person.username, "active": True} | values
+    return UserFacts(person.id, version, department_id=last(path), department_path=path, **facts)
+
+
+@pytest.fixture
+def customer(database, organisation):
+    with database.write(organisation.li.caller()) as session:
+        return create_customer(session, CustomerDraft({"display_name": "上海华诚科技有限公司"}, {}))
+
+
+def place(database, customer):
+    with database.read(ME) as session:
+        row = session.get_one(Customer, customer.id)
+        return row.owner_department_id, row.owner_department_path, row.version
+
+
+def test_customers_move_with_their_owner(database, organisation, customer):
+    with database.write(ME) as session:
+        learn_user(session, user(organisation.li, organisation.west, version=2))
+    assert place(database, customer) == (last(organisation.west), organisation.west, 1)
+    with database.write(ME) as session:
+        learn_user(session, user(organisation.li, organisation.east, version=1))
+    assert place(database, customer)[1] == organisation.west
+
+
+def test_a_moved_department_takes_users_and_customers_along(database, organisation, customer):
+    moved = f"{organisation.west}{last(organisation.east_team)}/"
+    facts = DepartmentFacts(last(organisation.east_team), 3, "一组", moved)
+    with database.write(ME) as session:
+        learn_department(session, facts)
+        learn_department(session, facts)
+    assert place(database, customer) == (last(organisation.east_team), moved, 1)
+    with database.read(ME) as session:
+        assert session.get_one(KnownUser, organisation.li.id).department_path == moved
+        assert session.get_one(KnownUser, organisation.wang.id).department_path == organisation.east
+    with database.write(ME) as session:
+        learn_department(session, DepartmentFacts(facts.id, 2, "一组", organisation.east_team))
+    assert place(database, customer)[1] == moved
+
+
+def test_a_user_event_older_than_the_move_of_the_department_gets_the_new_path(database, organisation, customer):
+    moved = f"{organisation.west}{last(organisation.east_team)}/"
+    with database.write(ME) as session:
+        learn_department(session, DepartmentFacts(last(organisation.east_team), 3, "一组", moved))
+        learn_user(session, user(organisation.li, organisation.east_team, version=2, display_name="李伟"))
+    assert place(database, customer)[1] == moved
+    with database.read(ME) as session:
+        known = session.get_one(KnownUser, organisation.li.id)
+    assert (known.display_name, known.department_path) == ("李伟", moved)
+
+
+def test_new_users_and_departments_are_learnt_and_deleted_ones_forgotten(database, organisation):
+    department, person = new_id(), new_id()
+    path = f"{organisation.root}{department}/"
+    with database.write(ME) as session:
+        learn_department(session, DepartmentFacts(department, 1, "新部门", path))
+        learn_user(session, UserFacts(person, 1, "new", "新人", department, path, active=False))
+        forget_department(session, department)
+        forget_department(session, department)
+    with database.read(ME) as session:
+        assert session.get_one(KnownUser, person).active is False
