@@ -11,7 +11,7 @@ from uuid import UUID
 from chassis.db import service_base
 from chassis.names import make_name, new_id
 from chassis.search import grams, search_text
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, INTEGER, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -193,7 +193,7 @@ class KnownUser(Base):
     department_id: Mapped[UUID | None]
     department_path: Mapped[str | None] = mapped_column(Plain)
     active: Mapped[bool]
-    version: Mapped[int]
+    version: Mapped[int] = mapped_column(BigInteger)
 
 
 class KnownDepartment(Base):
@@ -204,7 +204,7 @@ class KnownDepartment(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     display_name: Mapped[str] = mapped_column(Plain)
     path: Mapped[str] = mapped_column(Plain)
-    version: Mapped[int]
+    version: Mapped[int] = mapped_column(BigInteger)
 
 
 _NOT_WORD = re.compile(r"[\W_]+")

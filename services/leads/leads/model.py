@@ -7,7 +7,7 @@ from uuid import UUID
 
 from chassis.db import service_base
 from chassis.names import make_name, new_id
-from sqlalchemy import CheckConstraint, Index, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 Base: Any = service_base("Base")
@@ -68,7 +68,7 @@ class KnownCustomer(Base):
     __table_args__ = (Index("ix_known_customer_owner", "owner_id"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
+    version: Mapped[int] = mapped_column(BigInteger)
     display_name: Mapped[str] = mapped_column(Plain)
     owner_id: Mapped[UUID | None]
     owner_department_path: Mapped[str | None] = mapped_column(Plain)
@@ -83,7 +83,7 @@ class KnownUser(Base):
     __table_args__ = (Index("ix_known_user_department", "department_id"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
+    version: Mapped[int] = mapped_column(BigInteger)
     department_id: Mapped[UUID | None]
     department_path: Mapped[str | None] = mapped_column(Plain)
 
@@ -94,5 +94,5 @@ class KnownDepartment(Base):
     __tablename__ = "known_department"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
+    version: Mapped[int] = mapped_column(BigInteger)
     path: Mapped[str] = mapped_column(Plain)
