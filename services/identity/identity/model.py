@@ -119,12 +119,6 @@ class Role(Base):
     __table_args__ = (
         Index("uq_role_display_name", "display_name", unique=True),
         Index("uq_role_builtin", "builtin", unique=True, postgresql_where=text("builtin")),
-        Index(
-            "ix_role_grants",
-            "stored_grants",
-            postgresql_using="gin",
-            postgresql_ops={"stored_grants": "jsonb_path_ops"},
-        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -250,15 +244,7 @@ class Client(Base):
     """A machine that signs in. Its secret is random and long, so that a plain digest of it is enough."""
 
     __tablename__ = "client"
-    __table_args__ = (
-        Index("uq_client_client_id", "client_id", unique=True),
-        Index(
-            "ix_client_grants",
-            "stored_grants",
-            postgresql_using="gin",
-            postgresql_ops={"stored_grants": "jsonb_path_ops"},
-        ),
-    )
+    __table_args__ = (Index("uq_client_client_id", "client_id", unique=True),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     client_id: Mapped[str]

@@ -1,9 +1,9 @@
 """Every permission that the methods of the suite ask for, read off the contracts."""
 
-import pkgutil
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
 
 import crm
@@ -23,10 +23,12 @@ def known_permissions() -> Mapping[str, tuple[str, ...]]:
 
 
 def _services() -> list[ServiceDescriptor]:
+    # By files, since pkgutil does not find packages without an __init__, which is what the generated ones are.
     found: list[ServiceDescriptor] = []
-    for module in pkgutil.walk_packages(crm.__path__, "crm."):
-        if module.name.endswith("_service_pb2"):
-            file: FileDescriptor = import_module(module.name).DESCRIPTOR
+    for folder in map(Path, crm.__path__):
+        for path in sorted(folder.rglob("*_service_pb2.py")):
+            name = ".".join(("crm", *path.relative_to(folder).with_suffix("").parts))
+            file: FileDescriptor = import_module(name).DESCRIPTOR
             found += file.services_by_name.values()
     return found
 

@@ -24,8 +24,7 @@ Entity = TypeVar("Entity", Department, Role, User)
 
 def visible(scope: Scope) -> ColumnElement[bool]:
     """Whether a user lies in a data scope: everybody owns themselves."""
-    users = User.__table__.c
-    return in_scope(scope, users.id, users.department_path)
+    return in_scope(scope, User.id, User.department_path)
 
 
 def get_user(session: ServiceSession, user_id: UUID, permission: str = "user.read", *, lock: bool = False) -> User:
@@ -84,7 +83,7 @@ def find_departments(session: ServiceSession, ids: Sequence[UUID]) -> list[Depar
 def list_departments(session: ServiceSession, size: int, token: str) -> Page[Department]:
     """A page of the departments, each followed by those below it."""
     return fetch_page(
-        session, select(Department), [SortKey(Department.__table__.c.path, nullable=False)], size, token, "departments"
+        session, select(Department), [SortKey(Department.path, nullable=False)], size, token, "departments"
     )
 
 
@@ -133,9 +132,7 @@ def roles_to_give(session: ServiceSession, ids: Collection[UUID], *, field: str)
 
 def list_roles(session: ServiceSession, size: int, token: str) -> Page[Role]:
     """A page of the roles, by name."""
-    return fetch_page(
-        session, select(Role), [SortKey(Role.__table__.c.display_name, nullable=False)], size, token, "roles"
-    )
+    return fetch_page(session, select(Role), [SortKey(Role.display_name, nullable=False)], size, token, "roles")
 
 
 def get_client(session: ServiceSession, client_key: UUID, *, lock: bool = False) -> Client:
@@ -149,9 +146,7 @@ def get_client(session: ServiceSession, client_key: UUID, *, lock: bool = False)
 
 def list_clients(session: ServiceSession, size: int, token: str) -> Page[Client]:
     """A page of the clients, by client id."""
-    return fetch_page(
-        session, select(Client), [SortKey(Client.__table__.c.client_id, nullable=False)], size, token, "clients"
-    )
+    return fetch_page(session, select(Client), [SortKey(Client.client_id, nullable=False)], size, token, "clients")
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,8 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
     ) -> user_service_pb2.ListUsersResponse:
         size = page_size(request.page_size)
         where = USER_FIELDS.where(request.filter)
-        users = User.__table__.c
-        by_username = SortKey(users.username, nullable=False)
-        keys = USER_FIELDS.order(request.order_by, [by_username], SortKey(users.id, nullable=False))
+        by_username = SortKey(User.username, nullable=False)
+        keys = USER_FIELDS.order(request.order_by, [by_username], SortKey(User.id, nullable=False))
         listed = fingerprint(request.filter, list(request.order_by))
         with self.calls.read() as session:
             page = queries.list_users(session, where, keys, size, request.page_token, listed)

@@ -79,12 +79,12 @@ def ensure_may_give_roles(session: ServiceSession, roles: Sequence[Role], user: 
 
 def email(value: str) -> str | None:
     """An e-mail address as it is kept: lower case, so that two spellings are one address."""
-    return formats.email(value).lower() if value.strip() else None
+    return formats.email(value, field="email").lower() if value.strip() else None
 
 
 def phone(value: str) -> str | None:
     """A phone number in E.164."""
-    return formats.phone(value) if value.strip() else None
+    return formats.phone(value, field="phone") if value.strip() else None
 
 
 def locale(value: str) -> str:

@@ -1,0 +1,28 @@
+"""The service keeps to its contracts and its migrations to its entities."""
+
+from dataclasses import asdict
+
+import pytest
+from chassis.migrations import differences
+from crm.identity.v1 import events_pb2
+from google.protobuf.json_format import ParseDict
+from identity.events import DepartmentChanged, DepartmentDeleted, UserChanged
+from identity.main import SERVICE
+from identity.model import Base
+
+EVENTS = [
+    UserChanged("users/1", 2, "李伟", "departments/1", "1/", active=True, username="li.wei"),
+    DepartmentChanged("departments/1", 2, "华东战区", "1/2/", "1/3/2/"),
+    DepartmentDeleted("departments/1", 3),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_event_matches_contract(event):
+    message = ParseDict(asdict(event), getattr(events_pb2, type(event).__name__)())
+    assert {field.name for field in message.DESCRIPTOR.fields} == set(asdict(event))
+    assert type(event).SUBJECT in asdict(event)
+
+
+def test_migrations_make_what_the_entities_say(make_database):
+    assert differences(make_database("identity", SERVICE.migrations), Base.metadata) == []
