@@ -7,6 +7,7 @@ and needs no network. `run` then becomes the command, with the installation firs
 import ast
 import fcntl
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -68,10 +69,10 @@ def install() -> None:
         pip = find_pip(Path(scratch))
         say("installing the locked requirements …")
         run([*pip, "install", "--quiet", "--require-hashes", "--requirement", str(LOCKS[0])])
-        settings = uv_settings(pip)
+        settings, options = uv_settings(pip)
     uv = [str(VENV / "bin" / "uv"), "pip"]
     target = ["--quiet", "--python", str(VENV / "bin" / "python")]
-    run([*uv, "sync", *target, "--require-hashes", *map(str, LOCKS)], settings)
+    run([*uv, "sync", *target, *options, "--require-hashes", *map(str, LOCKS)], settings)
     editable = [part for folder in distributions() for part in ("--editable", str(folder))]
     run([*uv, "install", *target, "--offline", "--no-deps", "--no-build-isolation", *editable], settings)
     STAMP.write_text(wanted())
@@ -117,15 +118,12 @@ def find_pip(scratch: Path) -> list[str]:
 
 def bundled_wheels() -> list[Path]:
     """The wheel of pip that comes with Python. Debian takes it out."""
-    try:
-        import ensurepip
-    except ImportError:
-        return []
-    return sorted(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))
+    found = importlib.util.find_spec("ensurepip")
+    return sorted(Path(found.origin).parent.glob("_bundled/pip-*.whl")) if found and found.origin else []
 
 
-def uv_settings(pip: list[str]) -> dict[str, str]:
-    """What pip is configured with on this machine, mirrors and certificates, said so that uv understands it."""
+def uv_settings(pip: list[str]) -> tuple[dict[str, str], list[str]]:
+    """What pip is configured with on this machine, mirrors and certificates, as the environment and options of uv."""
     listed = run([*pip, "config", "list"])
     found: dict[str, str] = {}
     for section in ("global.", "install.", ":env:."):
@@ -139,7 +137,6 @@ def uv_settings(pip: list[str]) -> dict[str, str]:
         "UV_INDEX": " ".join(extra),
         "UV_FIND_LINKS": ",".join(links),
         "UV_INSECURE_HOST": " ".join(hosts),
-        "UV_NO_INDEX": "1" if found.get("no-index", "").lower() in ("1", "true", "yes", "on") else "",
         "UV_HTTP_TIMEOUT": found.get("timeout") or found.get("default-timeout", ""),
         "SSL_CERT_FILE": found.get("cert", ""),
         "SSL_CLIENT_CERT": found.get("client-cert", ""),
@@ -148,7 +145,8 @@ def uv_settings(pip: list[str]) -> dict[str, str]:
         "UV_INDEX_STRATEGY": "unsafe-best-match",
         "UV_LINK_MODE": "hardlink" if same_device() else "copy",
     }
-    return {name: value for name, value in settings.items() if value and not os.environ.get(name)}
+    options = ["--no-index"] if found.get("no-index", "").lower() in ("1", "true", "yes", "on") else []
+    return {name: value for name, value in settings.items() if value and not os.environ.get(name)}, options
 
 
 def same_device() -> bool:
@@ -166,8 +164,7 @@ def run(command: list[str], settings: dict[str, str] | None = None) -> str:
         cwd=ROOT,
         env={**os.environ, **(settings or {})},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )
