@@ -17,10 +17,11 @@ from uuid import UUID
 
 import orjson
 from google.protobuf.message import Message
-from sqlalchemy import ColumnElement, Enum, Select, String, and_, false, literal, or_, true, tuple_, type_coerce
+from sqlalchemy import ColumnElement, Select, and_, false, literal, or_, true, tuple_
 from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 
+from chassis.columns import AnyColumn, stored
 from chassis.errors import Invalid
 
 T = TypeVar("T")
@@ -30,7 +31,7 @@ T = TypeVar("T")
 class SortKey:
     """One column to sort by. The last key of a sort must be unique, and none but the others may hold NULL."""
 
-    column: ColumnElement[Any]
+    column: AnyColumn
     descending: bool = False
     nullable: bool = True
 
@@ -71,7 +72,7 @@ def fetch_page(
     The statement has its conditions and neither order nor limit. Rows are entities or values if it selects one
     thing, else `Row`s. Raises Invalid INVALID_PAGE_TOKEN if the token was not issued for this very list.
     """
-    keys = [replace(key, column=_stored(key.column)) for key in keys]
+    keys = [replace(key, column=stored(key.column)) for key in keys]
     wide = statement.add_columns(*[key.column.label(f"sort_key_{i}") for i, key in enumerate(keys)])
     wide = wide.order_by(*[_order(key) for key in keys])
     after = _decode(token, fingerprint, keys) if token else None
@@ -88,12 +89,7 @@ def fetch_page(
     page, more = found[:size], len(found) > size
     next_token = _encode(page[-1][-len(keys) :], fingerprint) if more else ""
     width = len(statement.column_descriptions)
-    return Page([row[0] if width == 1 else row[: -len(keys)] for row in page], next_token)
-
-
-def _stored(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    # An enumeration sorts by the text that is stored, so that is also what the token must hold.
-    return type_coerce(column, String) if isinstance(column.type, Enum) else column
+    return Page([row[0] for row in page] if width == 1 else page, next_token)
 
 
 def _order(key: SortKey) -> ColumnElement[Any]:

@@ -13,11 +13,11 @@ from functools import cache
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import orjson
 from sqlalchemy import ARRAY, ColumnElement, Integer, and_, false, literal, true
 
+from chassis.columns import AnyColumn
 from chassis.errors import Invalid
 from chassis.likes import containing
 
@@ -88,7 +88,7 @@ def grams(text: str) -> list[int]:
 
 
 def matches(
-    query: str, grams_column: ColumnElement[Any], text_column: ColumnElement[Any], *, field: str = "search"
+    query: str, grams_column: AnyColumn, text_column: AnyColumn, *, field: str = "search"
 ) -> ColumnElement[bool]:
     """Whether a row contains every word of the query. The empty query matches all rows.
 
@@ -102,9 +102,7 @@ def matches(
     return and_(*_conditions(words, grams_column, text_column)) if words else false()
 
 
-def _conditions(
-    words: Iterable[str], grams_column: ColumnElement[Any], text_column: ColumnElement[Any]
-) -> Iterable[ColumnElement[bool]]:
+def _conditions(words: Iterable[str], grams_column: AnyColumn, text_column: AnyColumn) -> Iterable[ColumnElement[bool]]:
     for word in words:
         if keys := grams(word):
             yield grams_column.bool_op("@>")(literal(keys, ARRAY(Integer)))

@@ -44,7 +44,8 @@ def test_phone_numbers_are_kept_in_e164(typed, kept):
 @pytest.mark.parametrize(
     "typed",
     ["", "0", "abc", "12345", "68880000", "1380013800", "138001380001", "23800138000", "10000000000", "+", "+86",
-     "++8613800138000", "13800138000/13900139000", "1-800-FLOWERS", "+999 123456789", "9" * 100, "138\x0000138000", "95588"],
+     "++8613800138000", "13800138000/13900139000", "1-800-FLOWERS", "+999 123456789", "9" * 100,
+     "138\x0000138000", "95588"],
 )  # fmt: skip
 def test_what_is_no_phone_number_is_refused(typed):
     with pytest.raises(Invalid) as caught:

@@ -149,7 +149,7 @@ def test_entities_and_several_columns_can_be_listed(session):
     keys = sort_keys([("number", False)], last_descending=False)
     assert [item.number for item in fetch_page(session, select(Item), keys, 5, "", "").rows] == [1, 2]
     pairs = fetch_page(session, select(Item.number, Item.label), keys, 5, "", "").rows
-    assert [tuple(pair) for pair in pairs] == [(1, None), (2, None)]
+    assert [(pair.number, pair.label) for pair in pairs] == [(1, None), (2, None)]
 
 
 @pytest.mark.parametrize("order", [[("number", False)], [("at", True)]])
