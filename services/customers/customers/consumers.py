@@ -1,10 +1,12 @@
-"""Inbound events: translate, and leave the rest to a use case."""
+"""Inbound events and timers: translate, and leave the rest to a use case."""
 
-from datetime import UTC
+from datetime import UTC, datetime, time
 
+from chassis import jobs
 from chassis.bus.handlers import Received, Subscription
 from chassis.db import ServiceSession
 from chassis.names import parse_name, parse_optional_name
+from chassis.timers import Timer
 from crm.identity.v1 import events_pb2 as identity_pb2
 from crm.leads.v1 import events_pb2 as leads_pb2
 
@@ -55,6 +57,14 @@ SUBSCRIPTIONS = (
         keep_up_with_organisation,
     ),
 )
+
+
+def purge_jobs(session: ServiceSession, due: datetime) -> None:
+    """Delete the files of old imports and exports."""
+    jobs.purge(session)
+
+
+TIMERS = (Timer("customers.purge_jobs", purge_jobs, daily_at=time(3, 30)),)
 
 
 def _user(event: identity_pb2.UserChanged) -> UserFacts:

@@ -13,10 +13,13 @@ from crm.customers.v1 import (
     custom_field_service_pb2_grpc,
     customer_service_pb2,
     customer_service_pb2_grpc,
+    transfer_service_pb2,
+    transfer_service_pb2_grpc,
 )
 
-from customers import api
-from customers.consumers import SUBSCRIPTIONS
+from customers import api, transfer
+from customers.consumers import SUBSCRIPTIONS, TIMERS
+from customers.transfer.api import TransferServicer
 
 
 def servicers(runtime: Runtime) -> Sequence[Servicer]:
@@ -38,6 +41,11 @@ def servicers(runtime: Runtime) -> Sequence[Servicer]:
             api.CustomFieldServicer(calls),
             custom_field_service_pb2_grpc.add_CustomFieldServiceServicer_to_server,
         ),
+        Servicer(
+            transfer_service_pb2.DESCRIPTOR.services_by_name["TransferService"],
+            TransferServicer(calls, runtime.settings),
+            transfer_service_pb2_grpc.add_TransferServiceServicer_to_server,
+        ),
     )
 
 
@@ -46,6 +54,8 @@ SERVICE = Service(
     migrations=Path(__file__).resolve().parent.parent / "migrations",
     servicers=servicers,
     subscriptions=lambda runtime: SUBSCRIPTIONS,
+    timers=lambda runtime: TIMERS,
+    jobs=transfer.job_kinds,
 )
 
 

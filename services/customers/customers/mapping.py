@@ -16,7 +16,7 @@ from customers.usecases.update_customer import CustomerPatch
 
 _KINDS = {name.removeprefix("CUSTOMER_KIND_"): number for name, number in customer_pb2.CustomerKind.items()}
 _STATUSES = {name.removeprefix("CUSTOMER_STATUS_"): number for name, number in customer_pb2.CustomerStatus.items()}
-_NAMES = {
+_NAMES: Mapping[str, Mapping[int, str]] = {
     "kind": {number: name for name, number in _KINDS.items()},
     "status": {number: name for name, number in _STATUSES.items()},
 }

@@ -5,20 +5,31 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
-from chassis.db import service_base
+from chassis.db import NAMING, UtcDateTime
 from chassis.names import make_name, new_id
 from chassis.search import grams, search_text
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, MetaData, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, INTEGER, JSONB
-from sqlalchemy.orm import Mapped, mapped_column
-
-Base: Any = service_base("Base")
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # Orders and prefixes must not depend on the locale that a database was made with.
 Plain = Text(collation="C")
+
+
+class Base(DeclarativeBase):
+    """The tables of this service."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar = {
+        datetime: UtcDateTime,
+        str: Plain,
+        list[str]: ARRAY(Text),
+        list[int]: ARRAY(INTEGER),
+        dict[str, Any]: JSONB,
+    }
 
 
 class CustomerKind(StrEnum):
@@ -88,34 +99,34 @@ class Customer(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    kind: Mapped[str] = mapped_column(Plain)
-    display_name: Mapped[str] = mapped_column(Plain)
-    name_key: Mapped[str] = mapped_column(Plain)
-    credit_code: Mapped[str | None] = mapped_column(Plain)
+    kind: Mapped[str]
+    display_name: Mapped[str]
+    name_key: Mapped[str]
+    credit_code: Mapped[str | None]
     owner_id: Mapped[UUID | None]
     owner_department_id: Mapped[UUID | None]
-    owner_department_path: Mapped[str | None] = mapped_column(Plain)
-    status: Mapped[str] = mapped_column(Plain)
-    level: Mapped[str | None] = mapped_column(Plain)
-    industry: Mapped[str | None] = mapped_column(Plain)
-    source: Mapped[str | None] = mapped_column(Plain)
-    phones: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    emails: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    website: Mapped[str | None] = mapped_column(Plain)
-    country: Mapped[str | None] = mapped_column(Plain)
-    province: Mapped[str | None] = mapped_column(Plain)
-    city: Mapped[str | None] = mapped_column(Plain)
-    district: Mapped[str | None] = mapped_column(Plain)
-    street: Mapped[str | None] = mapped_column(Plain)
-    postal_code: Mapped[str | None] = mapped_column(Plain)
-    tags: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    custom: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    remark: Mapped[str | None] = mapped_column(Plain)
-    external_id: Mapped[str | None] = mapped_column(Plain)
-    search_text: Mapped[str] = mapped_column(Plain)
-    grams: Mapped[list[int]] = mapped_column(ARRAY(INTEGER))
+    owner_department_path: Mapped[str | None]
+    status: Mapped[str]
+    level: Mapped[str | None]
+    industry: Mapped[str | None]
+    source: Mapped[str | None]
+    phones: Mapped[list[str]]
+    emails: Mapped[list[str]]
+    website: Mapped[str | None]
+    country: Mapped[str | None]
+    province: Mapped[str | None]
+    city: Mapped[str | None]
+    district: Mapped[str | None]
+    street: Mapped[str | None]
+    postal_code: Mapped[str | None]
+    tags: Mapped[list[str]]
+    custom: Mapped[dict[str, Any]]
+    remark: Mapped[str | None]
+    external_id: Mapped[str | None]
+    search_text: Mapped[str]
+    grams: Mapped[list[int]]
     last_follow_up_time: Mapped[datetime | None]
-    creator: Mapped[str] = mapped_column(Plain)
+    creator: Mapped[str]
     version: Mapped[int]
     create_time: Mapped[datetime]
     update_time: Mapped[datetime]
@@ -143,13 +154,13 @@ class Contact(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id", ondelete="CASCADE"))
-    display_name: Mapped[str] = mapped_column(Plain)
-    job_title: Mapped[str | None] = mapped_column(Plain)
-    phones: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    emails: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    wechat: Mapped[str | None] = mapped_column(Plain)
+    display_name: Mapped[str]
+    job_title: Mapped[str | None]
+    phones: Mapped[list[str]]
+    emails: Mapped[list[str]]
+    wechat: Mapped[str | None]
     is_primary: Mapped[bool]
-    remark: Mapped[str | None] = mapped_column(Plain)
+    remark: Mapped[str | None]
     version: Mapped[int]
     create_time: Mapped[datetime]
     update_time: Mapped[datetime]
@@ -172,12 +183,12 @@ class TimelineEntry(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     customer_id: Mapped[UUID]
-    kind: Mapped[str] = mapped_column(Plain)
-    source: Mapped[str] = mapped_column(Plain)
-    resource: Mapped[str] = mapped_column(Plain)
-    actor: Mapped[str] = mapped_column(Plain)
-    summary: Mapped[str] = mapped_column(Plain)
-    details: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    kind: Mapped[str]
+    source: Mapped[str]
+    resource: Mapped[str]
+    actor: Mapped[str]
+    summary: Mapped[str]
+    details: Mapped[dict[str, Any]]
     occur_time: Mapped[datetime]
 
 
@@ -188,10 +199,10 @@ class KnownUser(Base):
     __table_args__ = (Index("ix_known_user_department", "department_id"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    username: Mapped[str] = mapped_column(Plain)
-    display_name: Mapped[str] = mapped_column(Plain)
+    username: Mapped[str]
+    display_name: Mapped[str]
     department_id: Mapped[UUID | None]
-    department_path: Mapped[str | None] = mapped_column(Plain)
+    department_path: Mapped[str | None]
     active: Mapped[bool]
     version: Mapped[int] = mapped_column(BigInteger)
 
@@ -202,8 +213,8 @@ class KnownDepartment(Base):
     __tablename__ = "known_department"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    display_name: Mapped[str] = mapped_column(Plain)
-    path: Mapped[str] = mapped_column(Plain)
+    display_name: Mapped[str]
+    path: Mapped[str]
     version: Mapped[int] = mapped_column(BigInteger)
 
 

@@ -70,7 +70,7 @@ def listed(
 
 def select_customers(
     session: ServiceSession, conditions: Any, query: str, *, permission: str = "customer.read"
-) -> Select[tuple[Customer]]:
+) -> Select[Customer]:
     """The customers that a list shows over all pages, in no order."""
     return select(Customer).where(listed(session, conditions, query, permission))
 

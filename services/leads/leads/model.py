@@ -2,18 +2,23 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import ClassVar
 from uuid import UUID
 
-from chassis.db import service_base
+from chassis.db import NAMING, UtcDateTime
 from chassis.names import make_name, new_id
-from sqlalchemy import BigInteger, CheckConstraint, Index, Text, text
-from sqlalchemy.orm import Mapped, mapped_column
-
-Base: Any = service_base("Base")
+from sqlalchemy import BigInteger, CheckConstraint, Index, MetaData, Text, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # Orders and prefixes must not depend on the locale that a database was made with.
 Plain = Text(collation="C")
+
+
+class Base(DeclarativeBase):
+    """The tables of this service."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar = {datetime: UtcDateTime, int: BigInteger, str: Plain}
 
 
 class FollowUpMethod(StrEnum):
@@ -43,12 +48,12 @@ class FollowUp(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     customer_id: Mapped[UUID]
-    method: Mapped[str] = mapped_column(Plain)
-    content: Mapped[str] = mapped_column(Plain)
+    method: Mapped[str]
+    content: Mapped[str]
     contact_id: Mapped[UUID | None]
     occur_time: Mapped[datetime]
     next_contact_time: Mapped[datetime | None]
-    author: Mapped[str] = mapped_column(Plain)
+    author: Mapped[str]
     """The resource name of the user or client who logged it."""
     reminder_open: Mapped[bool]
     """True while a reminder may still have to be sent."""
@@ -68,10 +73,10 @@ class KnownCustomer(Base):
     __table_args__ = (Index("ix_known_customer_owner", "owner_id"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int] = mapped_column(BigInteger)
-    display_name: Mapped[str] = mapped_column(Plain)
+    version: Mapped[int]
+    display_name: Mapped[str]
     owner_id: Mapped[UUID | None]
-    owner_department_path: Mapped[str | None] = mapped_column(Plain)
+    owner_department_path: Mapped[str | None]
     deleted: Mapped[bool]
     """Kept, so that a late older state does not bring the customer back."""
 
@@ -83,9 +88,9 @@ class KnownUser(Base):
     __table_args__ = (Index("ix_known_user_department", "department_id"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int] = mapped_column(BigInteger)
+    version: Mapped[int]
     department_id: Mapped[UUID | None]
-    department_path: Mapped[str | None] = mapped_column(Plain)
+    department_path: Mapped[str | None]
 
 
 class KnownDepartment(Base):
@@ -94,5 +99,5 @@ class KnownDepartment(Base):
     __tablename__ = "known_department"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int] = mapped_column(BigInteger)
-    path: Mapped[str] = mapped_column(Plain)
+    version: Mapped[int]
+    path: Mapped[str]

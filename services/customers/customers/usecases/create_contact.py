@@ -20,7 +20,7 @@ def create_contact(session: ServiceSession, customer_id: UUID, values: Mapping[s
     stored, faults = rules.apply(rules.CONTACT_RULES, {"display_name": "", "primary": False} | dict(values))
     rules.refuse(faults)
     lock_customer(session, customer_id, "contact.create")
-    empty = {"phones": [], "emails": []}
+    empty: dict[str, Any] = {"phones": [], "emails": []}
     contact = Contact(
         id=new_id(),
         customer_id=customer_id,

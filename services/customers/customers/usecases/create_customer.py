@@ -46,7 +46,7 @@ def new_customer(session: ServiceSession, draft: CustomerDraft) -> Customer:
     stored, faults = rules.apply(rules.CUSTOMER_RULES, given | dict(draft.values))
     custom, custom_faults = own_fields.judge(session, draft.custom_fields, current=None)
     rules.refuse([*faults, *rules.contradictions(stored), *custom_faults])
-    empty = {"phones": [], "emails": [], "tags": []}
+    empty: dict[str, Any] = {"phones": [], "emails": [], "tags": []}
     customer = Customer(
         id=new_id(),
         **(empty | rules.with_country(stored)),
