@@ -1,9 +1,13 @@
 """A small GraphQL client for the demonstration and the tests."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import httpx
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 JSON = dict[str, Any]
 
@@ -66,3 +70,33 @@ class GraphQLClient:
             raise GraphQLError(answer["errors"], answer.get("data"))
         data: JSON = answer["data"]
         return data
+
+    @contextmanager
+    def subscribe(self, document: str, **variables: Any) -> Iterator[Iterator[JSON]]:
+        """The answers of a subscription, one after the other. It is established when the block begins."""
+        url = self.url.replace("http", "ws", 1) + "/graphql"
+        with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
+            payload = {"authorization": f"Bearer {self.token}"}
+            socket.send(json.dumps({"type": "connection_init", "payload": payload}))
+            acknowledged = json.loads(socket.recv(timeout=10))
+            if acknowledged["type"] != "connection_ack":
+                raise ConnectionError(f"the gateway answered {acknowledged}")
+            request = {"query": document, "variables": variables}
+            socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": request}))
+            yield _answers(socket)
+
+
+def _answers(socket: Any) -> Iterator[JSON]:
+    while True:
+        message = json.loads(socket.recv(timeout=60))
+        match message["type"]:
+            case "next" if message["payload"].get("errors"):
+                raise GraphQLError(message["payload"]["errors"], message["payload"].get("data"))
+            case "next":
+                yield message["payload"]["data"]
+            case "error":
+                raise GraphQLError(message["payload"], None)
+            case "complete":
+                return
+            case "ping":
+                socket.send(json.dumps({"type": "pong"}))
