@@ -33,7 +33,7 @@ class IdentityAuthority:
         if version == known_version:
             return Policy(version=version, unchanged=True)
         with self._lock:
-            if self._newest.version < version:
+            if self._newest.version != version:
                 with self._database.write(caller) as session:
                     # All statements must see one moment: the version says what the rest is.
                     session.connection(execution_options={"isolation_level": "REPEATABLE READ"})

@@ -106,6 +106,7 @@ def test_names_are_unique_among_siblings(suite):
         update(suite, department_pb2.Department(name=other.name, display_name="销售部"))
 
 
+@pytest.mark.feature("A5")
 def test_move_takes_the_subtree_and_its_people_along(suite):
     old, new = suite.department(), suite.department()
     moved = suite.department(old.name)

@@ -3,17 +3,19 @@
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import grpc
 import jwt
 import pytest
-from chassis.testing import eventually
+from chassis.testing import FixedClock, eventually
 from chassis.testing.edge import bearer
 from chassis.tokens import key_id, read_key_set, verify
 from crm.identity.v1 import auth_service_pb2 as pb
 from crm.identity.v1 import user_pb2, user_service_pb2
-from identity.testing import grant, outcome, reason_of, refused
+from identity.main import SERVICE
+from identity.testing import grant, outcome, pem_key, reason_of, refused, running_suite
 
 
 def refresh(suite, pair):
@@ -268,3 +270,49 @@ def test_machine_signs_in_by_its_credentials(suite):
     for client_id, secret in [("svc-customers", "wrong"), ("nobody", suite.service_secret), ("nobody", "")]:
         with refused("UNAUTHENTICATED", "BAD_CREDENTIALS"):
             suite.auth.IssueClientToken(pb.IssueClientTokenRequest(client_id=client_id, client_secret=secret))
+
+
+def test_token_given_out_during_deactivation_is_refused(suite):
+    deactivated = user_pb2.USER_STATE_DEACTIVATED
+    for _ in range(6):
+        user = suite.user()
+        pair = suite.login(user.username)
+        with ThreadPoolExecutor(3) as pool:
+            given = [
+                pool.submit(outcome, lambda pair=pair: refresh(suite, pair)),
+                pool.submit(outcome, lambda user=user: suite.login(user.username)),
+            ]
+            pool.submit(suite.update, user_pb2.User(name=user.name, state=deactivated)).result()
+            pairs = [result.result() for result in given if not isinstance(result.result(), str)]
+        for good_once in (pair, *pairs):
+            eventually(lambda found=good_once: is_refused(suite, found), timeout=1)
+
+
+def test_tokens_keep_to_the_real_time(suite):
+    user = suite.user()
+    clock = suite.runtime.database.clock
+    suite.runtime.database.clock = FixedClock(datetime(2020, 1, 1, tzinfo=UTC))
+    try:
+        pair = suite.login(user.username)
+        me = suite.me(bearer(pair.access_token))
+        pair = refresh(suite, pair)
+    finally:
+        suite.runtime.database.clock = clock
+    assert me.last_login_time.ToDatetime(UTC).year == 2020
+    assert not is_refused(suite, pair)
+    assert abs(pair.expire_time.seconds - 600 - time.time()) < 60
+    assert refresh(suite, pair).access_token
+
+
+def test_keys_change_without_a_gap(make_database):
+    url, old, new = make_database("identity", SERVICE.migrations), pem_key(), pem_key()
+    with running_suite(url, TOKEN_SIGNING_KEY=old) as suite:
+        token = suite.login("admin", suite.admin_password).access_token
+    with running_suite(url, TOKEN_SIGNING_KEY=new + old) as suite:
+        assert suite.me(bearer(token)).username == "admin"
+        newer = suite.login("admin", suite.admin_password).access_token
+        assert key_id(newer) != key_id(token)
+    with running_suite(url, TOKEN_SIGNING_KEY=new.replace("\n", "\\n")) as suite:
+        assert suite.me(bearer(newer)).username == "admin"
+        with refused("UNAUTHENTICATED", "INVALID_TOKEN"):
+            suite.me(bearer(token))

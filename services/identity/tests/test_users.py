@@ -115,6 +115,7 @@ def test_retry_creates_one_user(suite):
         suite.users.CreateUser(request, metadata=suite.admin)
 
 
+@pytest.mark.feature("A1")
 def test_scopes_show_exactly_their_users(suite):
     east = suite.department()
     shanghai, west = suite.department(east.name), suite.department()
@@ -287,6 +288,12 @@ def test_nobody_takes_over_who_may_do_more(suite):
     with refused("PERMISSION_DENIED", "PRIVILEGE_ESCALATION"):
         suite.users.ResetUserPassword(request, metadata=metadata)
     assert suite.login("admin", suite.admin_password).access_token
+
+
+def test_nobody_resets_their_own_password_without_the_present_one(suite):
+    request = pb.ResetUserPasswordRequest(name=suite.admin_name, password="now it is mine")
+    with refused("PERMISSION_DENIED", "OWN_PASSWORD"):
+        suite.users.ResetUserPassword(request, metadata=suite.admin)
 
 
 def test_scope_limits_whom_one_may_change_and_where_to(suite):
