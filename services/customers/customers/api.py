@@ -2,12 +2,18 @@
 
 from typing import Any
 
+from chassis import custom_fields
 from chassis.calls import Calls
+from chassis.custom_field_messages import changes_from_proto, custom_field_to_proto, draft_from_proto
+from chassis.db import ServiceSession
 from chassis.names import parse_name
+from crm.common.v1 import custom_field_pb2
 from crm.customers.v1 import (
     contact_pb2,
     contact_service_pb2,
     contact_service_pb2_grpc,
+    custom_field_service_pb2,
+    custom_field_service_pb2_grpc,
     customer_pb2,
     customer_service_pb2,
     customer_service_pb2_grpc,
@@ -15,6 +21,8 @@ from crm.customers.v1 import (
 from google.protobuf.empty_pb2 import Empty
 
 from customers import mapping, queries
+from customers.model import Customer
+from customers.own_fields import ENTITY
 from customers.usecases.create_contact import create_contact
 from customers.usecases.create_customer import create_customer
 from customers.usecases.delete_contact import delete_contact
@@ -102,7 +110,7 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
     def DeleteCustomer(self, request: customer_service_pb2.DeleteCustomerRequest, context: Any) -> Empty:
         customer_id = parse_name("customers", request.name)
 
-        def delete(session: Any) -> Empty:
+        def delete(session: ServiceSession) -> Empty:
             delete_customer(session, customer_id, etag=request.etag)
             return Empty()
 
@@ -167,8 +175,50 @@ class ContactServicer(contact_service_pb2_grpc.ContactServiceServicer):
     def DeleteContact(self, request: contact_service_pb2.DeleteContactRequest, context: Any) -> Empty:
         contact_id = parse_name("contacts", request.name)
 
-        def delete(session: Any) -> Empty:
+        def delete(session: ServiceSession) -> Empty:
             delete_contact(session, contact_id, etag=request.etag)
             return Empty()
 
         return self.calls.write(request, Empty, delete)
+
+
+class CustomFieldServicer(custom_field_service_pb2_grpc.CustomFieldServiceServicer):
+    """Implements CustomFieldService."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
+
+    def ListCustomFields(
+        self, request: custom_field_service_pb2.ListCustomFieldsRequest, context: Any
+    ) -> custom_field_service_pb2.ListCustomFieldsResponse:
+        with self.calls.read() as session:
+            page = custom_fields.page_of_fields(
+                session, request.entity or ENTITY, size=request.page_size, token=request.page_token
+            )
+        return custom_field_service_pb2.ListCustomFieldsResponse(
+            custom_fields=map(custom_field_to_proto, page.rows), next_page_token=page.next_token
+        )
+
+    def CreateCustomField(
+        self, request: custom_field_service_pb2.CreateCustomFieldRequest, context: Any
+    ) -> custom_field_pb2.CustomField:
+        draft = draft_from_proto(request.custom_field)
+        return self.calls.write(
+            request,
+            custom_field_pb2.CustomField,
+            lambda session: custom_field_to_proto(custom_fields.create_field(session, draft, entities={ENTITY})),
+        )
+
+    def UpdateCustomField(
+        self, request: custom_field_service_pb2.UpdateCustomFieldRequest, context: Any
+    ) -> custom_field_pb2.CustomField:
+        given = request.custom_field
+        field_id = parse_name("customFields", given.name)
+        changes = changes_from_proto(given, request.update_mask)
+
+        def update(session: ServiceSession) -> custom_field_pb2.CustomField:
+            in_use = custom_fields.option_in_use(session, Customer.custom)
+            field = custom_fields.update_field(session, field_id, changes, etag=given.etag, in_use=in_use)
+            return custom_field_to_proto(field)
+
+        return self.calls.write(request, custom_field_pb2.CustomField, update)

@@ -34,7 +34,7 @@ def test_a_change_counts_up_and_is_announced_and_audited(database, organisation,
     assert (kind, data["version"], data["changed_fields"]) == ("CustomerUpdated", 2, ["level", "status"])
     assert data["state"]["status"] == "ENGAGED"
     entry = audited()[-1]
-    assert entry.before == {"level": None, "status": "POTENTIAL", "version": 1}
+    assert entry.before == {"level": None, "status": "POTENTIAL"}
     assert entry.after["level"] == "A"
     assert entry.actor == organisation.wang.name
 
