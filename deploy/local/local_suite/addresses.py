@@ -36,11 +36,8 @@ def choose(folder: RunFolder, options: Options, names: Sequence[str], held: Coll
 def _gateway_port(options: Options, kept: int, taken: Collection[int]) -> int:
     if options.port:
         if not is_free(options.port, options.host):
-            raise Problem(
-                f"port {options.port} is in use; choose another with PORT=, or none to have a free one chosen"
-            )
+            raise Problem(f"port {options.port} is in use; name another with PORT=, or none and a free one is chosen")
         return options.port
     candidates = [*([kept] if kept else []), *range(GATEWAY_PORT, GATEWAY_PORT + 100)]
-    return next((port for port in candidates if port not in taken and is_free(port, options.host)), 0) or free_port(
-        taken
-    )
+    free = (port for port in candidates if port not in taken and is_free(port, options.host))
+    return next(free, 0) or free_port(taken)

@@ -15,6 +15,8 @@ from local_suite.layout import SERVICES, Problem, RunFolder
 if TYPE_CHECKING:
     from chassis.service import Service
 
+    from local_suite.plan import Process
+
 # What each command needs is imported where it runs: `crm serve-all` is started as often as the services are.
 
 
@@ -49,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add("up", _up, "start everything, and wait until it is ready")
     add("down", _down, "stop everything")
+    add("stop", _stop, "stop some processes; `up` starts them again").add_argument("processes", nargs="+")
     add("restart", _restart, "stop the suite's own processes and start them again, with the code as it is now")
     add("status", _status, "show what runs")
     add("logs", _logs, "print the ends of the logs").add_argument("processes", nargs="*", metavar="PROCESS")
@@ -83,10 +86,10 @@ def _up(arguments: argparse.Namespace) -> int:
     if done.port_moved:
         _say(f"port {GATEWAY_PORT} is in use by another program; the gateway took the next free one")
     state = "runs already" if done.already else f"is ready after {time.time() - began:.1f} s"
-    print(f"\nGuanxi CRM {state}: {done.url}/graphql")
-    print(f"Log in as admin with the password {done.admin_password}")
+    print(f"\nGuanxi CRM {state}: {done.environment['GATEWAY_URL']}/graphql")
+    print(f"Log in as admin with the password {done.environment['BOOTSTRAP_ADMIN_PASSWORD']}")
     if folder.read("sample").get("loaded"):
-        print(f"Everybody in the sample company has the password {done.people_password}")
+        print(f"Everybody in the sample company has the password {done.environment['SAMPLE_PASSWORD']}")
     return 0
 
 
@@ -143,25 +146,31 @@ def _environment(folder: RunFolder) -> dict[str, str]:
 def _env(arguments: argparse.Namespace) -> int:
     from shlex import quote
 
-    from local_suite import plan
-
     folder = RunFolder.chosen()
     told = _environment(folder)
     if arguments.process:
-        split = plan.Options(split="-" in arguments.process)
-        ports = {
-            name: port
-            for role in plan.roles(split)
-            for name in role.port_names
-            if (port := folder.read("ports").get(name, 0)) is not None
-        }
-        by_name = {each.name: each for each in plan.processes(split, told, ports)}
-        if arguments.process not in by_name:
-            raise Problem(f"there is no process {arguments.process!r}; there are: {', '.join(by_name)}")
-        told = {**told, **by_name[arguments.process].environment}
+        told = {**told, **_process(folder, arguments.process).environment}
     for name, value in told.items():
         print(f"export {name}={quote(value)}")
     return 0
+
+
+def _stop(arguments: argparse.Namespace) -> int:
+    from local_suite import running
+
+    folder = RunFolder.chosen()
+    with folder.locked():
+        running.stop(folder, [_process(folder, name).name for name in arguments.processes])
+    return 0
+
+
+def _process(folder: RunFolder, name: str) -> "Process":
+    from local_suite import plan
+
+    known = {each.name: each for each in plan.recorded(folder)}
+    if name not in known:
+        raise Problem(f"there is no process {name!r}; there are: {', '.join(known)}")
+    return known[name]
 
 
 def _trace(arguments: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from chassis.bus import launch
 from embedded.ports import LOOPBACK
 
 from local_suite.credentials import Credentials
-from local_suite.layout import SERVICES, RunFolder
+from local_suite.layout import SERVICES, Problem, RunFolder
 
 GATEWAY_PORT = 8000
 
@@ -59,7 +59,8 @@ class Role:
     @property
     def port_names(self) -> tuple[str, ...]:
         """What it listens on, by the names that its ports are kept under."""
-        return (f"{self.name}-monitor",) if self.kind == "work" else (self.name, f"{self.name}-monitor")
+        monitor = f"{self.name}-monitor"
+        return {"serve": (self.name, monitor), "work": (monitor,), "gateway": (self.name,)}[self.kind]
 
     @property
     def command(self) -> Sequence[str | Path]:
@@ -134,20 +135,23 @@ def processes(options: Options, shared: Mapping[str, str], ports: Mapping[str, i
     return [_process(role, options, shared, ports) for role in roles(options)]
 
 
+def recorded(folder: RunFolder) -> list[Process]:
+    """The processes as the suite was last brought up. Raises Problem if it never was."""
+    options, shared = folder.read("options"), folder.read("environment")
+    if not options or not shared:
+        raise Problem("the suite was not started yet: run `make up` first")
+    return processes(Options(**options), shared, folder.read("ports"))
+
+
 def _process(role: Role, options: Options, shared: Mapping[str, str], ports: Mapping[str, int]) -> Process:
     told = {name: value for name, value in shared.items() if _concerns(role, name)}
-    monitor = f"{LOOPBACK}:{ports[f'{role.name}-monitor']}"
-    told["MONITOR_LISTEN"] = monitor
-    if role.kind == "serve":
-        told["GRPC_LISTEN"] = f"{LOOPBACK}:{ports[role.name]}"
     if role.kind == "gateway":
         told["GATEWAY_LISTEN"] = f"{options.host}:{ports['gateway']}"
-    ready = (
-        f"{gateway_url(options.host, ports['gateway'])}/readyz"
-        if role.kind == "gateway"
-        else f"http://{monitor}/readyz"
-    )
-    return Process(role, told, ready)
+        return Process(role, told, f"{shared['GATEWAY_URL']}/readyz")
+    told["MONITOR_LISTEN"] = f"{LOOPBACK}:{ports[f'{role.name}-monitor']}"
+    if role.kind == "serve":
+        told["GRPC_LISTEN"] = f"{LOOPBACK}:{ports[role.name]}"
+    return Process(role, told, f"http://{told['MONITOR_LISTEN']}/readyz")
 
 
 def _concerns(role: Role, variable: str) -> bool:

@@ -45,14 +45,13 @@ def table(folder: RunFolder) -> tuple[str, bool]:
         total += memory
         well = well and not line.problem
         age = _duration(time.time() - line.process.created) if line.process.alive() else "-"
-        rows.append(
-            f"{line.name:<18}{line.process.pid:>8}{memory / 2**20:>9.0f} MiB{age:>10}  {line.problem or 'ready'}"
-        )
+        numbers = f"{line.process.pid:>8}{memory / 2**20:>9.0f} MiB{age:>10}"
+        rows.append(f"{line.name:<18}{numbers}  {line.problem or 'ready'}")
     if not rows:
         return f"nothing runs from {folder.path}", False
-    ports = folder.read("environment")
+    url = folder.read("environment").get("GATEWAY_URL", "")
     head = f"{'process':<18}{'pid':>8}{'memory':>13}{'up':>10}  state"
-    return "\n".join([head, *rows, f"{'together':<26}{total / 2**20:>9.0f} MiB", ports.get("GATEWAY_URL", "")]), well
+    return "\n".join([head, *rows, f"{'together':<26}{total / 2**20:>9.0f} MiB", url]), well
 
 
 def _duration(seconds: float) -> str:

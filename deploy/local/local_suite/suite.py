@@ -7,11 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from shlex import quote
 
 from embedded import postgres, rabbitmq
-from embedded.ports import is_free
+from embedded.ports import LOOPBACK, is_free
 from embedded.processes import StartFailed, tail
 
 from local_suite import addresses, plan, running
@@ -27,9 +27,8 @@ PORT_TRIES = 3
 class Up:
     """What came of bringing the suite up."""
 
-    url: str
-    admin_password: str
-    people_password: str
+    environment: Mapping[str, str]
+    """What all processes together are told."""
     port_moved: bool
     """The usual port of the gateway was taken by somebody else."""
     already: bool
@@ -70,15 +69,16 @@ def _up(folder: RunFolder, options: Options, credentials: Credentials, report: R
         shared = plan.shared_environment(folder, options, credentials, ports, databases, amqp_url)
         processes = plan.processes(options, shared, ports)
         current = {each.name for each in processes if _runs_as_told(each, known.get(each.name))}
+        folder.write("options", asdict(options))
         _write_environment(folder, shared)
         if current == {each.name for each in processes} == set(known):
             broker.result()
             _wait(folder, processes, report, {})
-            return Up(shared["GATEWAY_URL"], credentials.admin_password, credentials.people_password, moved, True)
+            return Up(shared, moved, already=True)
         running.stop(folder, _in_stop_order([name for name in known if name not in current]))
         _start(folder, [each for each in processes if each.name not in current], processes, shared, broker, report)
     _load_sample(folder, options, shared, report)
-    return Up(shared["GATEWAY_URL"], credentials.admin_password, credentials.people_password, moved, False)
+    return Up(shared, moved, already=False)
 
 
 def _start(
@@ -154,9 +154,11 @@ def _start_databases(
 def _lost_a_port(folder: RunFolder, options: Options) -> bool:
     """Whether a process of ours does not run whose port is taken all the same."""
     ports, known = folder.read("ports"), running.started(folder)
+    if any(not is_free(ports[name]) for name in {*addresses.SERVERS} - _held_by_servers(folder) if name in ports):
+        return True
     for role in plan.roles(options):
         dead = role.name in known and not known[role.name].process.alive()
-        host = options.host if role.kind == "gateway" else "127.0.0.1"
+        host = options.host if role.kind == "gateway" else LOOPBACK
         if dead and any(not is_free(ports[name], host) for name in role.port_names if name in ports):
             return not (role.kind == "gateway" and options.port)
     return False

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+import psycopg
 from embedded import postgres, rabbitmq
 from embedded.ports import free_port
 
@@ -16,7 +17,7 @@ from local_suite.plan import Options
 
 
 @dataclass(frozen=True)
-class RunningSuite:
+class Suite:
     """A suite that runs. As a context manager it stops at the end, and deletes its databases."""
 
     folder: RunFolder
@@ -24,8 +25,8 @@ class RunningSuite:
     """What all its processes together are told: targets, URLs, secrets."""
 
     @property
-    def url(self) -> str:
-        """Where the gateway answers."""
+    def gateway_url(self) -> str:
+        """Where the gateway answers, `http://host:port`."""
         return self.environment["GATEWAY_URL"]
 
     @property
@@ -42,17 +43,23 @@ class RunningSuite:
         """Where a service's gRPC server listens, `host:port`."""
         return self.environment[f"{service.upper()}_TARGET"]
 
-    def database_url(self, service: str) -> str:
-        """How a service connects to its database."""
-        return self.environment[f"DATABASE_URL_{service.upper()}"]
+    @property
+    def logs(self) -> Path:
+        """The folder of the processes' logs, `<process>.log`."""
+        return self.folder.logs
+
+    @property
+    def traces(self) -> Path:
+        """The folder of the files of spans."""
+        return self.folder.traces
+
+    def database(self, service: str) -> "psycopg.Connection[Any]":
+        """A connection to a service's database, in autocommit, for a test that looks below the surface."""
+        return psycopg.connect(self.environment[f"DATABASE_URL_{service.upper()}"], autocommit=True)
 
     def admin(self) -> GraphQLClient:
         """A client of the gateway, signed in as the administrator."""
-        return GraphQLClient(self.url).sign_in("admin", self.admin_password)
-
-    def log(self, name: str) -> str:
-        """What a process has said so far."""
-        return self.folder.log(name).read_text(errors="replace")
+        return GraphQLClient(self.gateway_url).sign_in("admin", self.admin_password)
 
     def kill(self, name: str) -> None:
         """End a process as a crash would: at once, with no chance to clean up."""
@@ -106,7 +113,7 @@ class RunningSuite:
         self.stop()
 
 
-def running_suite(run_dir: Path, *, split: bool = False, test_clock: bool = True, sample: bool = False) -> RunningSuite:
+def running_suite(run_dir: Path, *, split: bool = False, test_clock: bool = True, sample: bool = False) -> Suite:
     """Start a suite in a folder. Nothing it commits survives a crash of the machine, which makes it fast."""
     folder = RunFolder(run_dir.resolve())
     folder.create()
@@ -119,4 +126,4 @@ def running_suite(run_dir: Path, *, split: bool = False, test_clock: bool = True
     except BaseException:
         suite.down(folder, lambda text: None)
         raise
-    return RunningSuite(folder, done.environment)
+    return Suite(folder, done.environment)

@@ -136,10 +136,10 @@ def create_service_database(server: RunningPostgres, name: str, password: str) -
     """
     with psycopg.connect(server.admin_url, autocommit=True) as admin:
         role = sql.Identifier(name)
-        exists = admin.execute("SELECT FROM pg_roles WHERE rolname = %s", [name]).fetchone()
+        exists = admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone()
         verb = sql.SQL("ALTER" if exists else "CREATE")
         admin.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, role, sql.Literal(password)))
-        if not admin.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone():
+        if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(role, role))
         # By default everybody may connect to every database, the maintenance databases included.
         for database in (name, ADMIN, "template1"):
