@@ -14,7 +14,7 @@ _PREFIX = "CUSTOM_FIELD_TYPE_"
 
 def custom_field_to_proto(field: CustomField) -> pb.CustomField:
     """A field's definition as a message."""
-    return pb.CustomField(
+    message = pb.CustomField(
         name=field.name,
         entity=field.entity,
         key=field.key,
@@ -25,8 +25,9 @@ def custom_field_to_proto(field: CustomField) -> pb.CustomField:
         max_length=field.max_length,
         archived=field.archived,
         etag=etag(field.version),
-        create_time=field.create_time,
     )
+    message.create_time.FromDatetime(field.create_time)
+    return message
 
 
 def draft_from_proto(message: pb.CustomField) -> CustomFieldDraft:

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Date, Index, Numeric, Text, cast, func, literal, select
+from sqlalchemy import ARRAY, Date, Index, Numeric, Text, cast, false, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Boolean
@@ -218,7 +218,10 @@ def dynamic_field(session: ServiceSession, entity: str, name: str, column: AnyCo
     listed, rule = kind is FieldKind.TEXT_LIST, found.rule
 
     def holds(wanted: Any) -> Any:
-        as_stored = normalise(rule, wanted) if rule.type not in _LOOSE else wanted
+        try:
+            as_stored = wanted if rule.type in _LOOSE else normalise(rule, wanted)
+        except Invalid:  # a number that is too long to be stored
+            return false()
         return _json_holds(column, {key: [as_stored] if listed else as_stored})
 
     typed = cast(value, as_type) if as_type is not None else value
