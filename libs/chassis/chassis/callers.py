@@ -66,6 +66,7 @@ class Caller:
     """The caller's grants by permission; the key `*` holds those for every permission."""
     token: str = field(default="", repr=False)
     """The access token as sent, to pass on to other services."""
+    _scopes: dict[str, Scope] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def granted(self, permission: str) -> tuple[Grant, ...]:
         """The grants that cover a permission."""
@@ -73,6 +74,12 @@ class Caller:
 
     def scope(self, permission: str) -> Scope:
         """The records that the caller may touch with a permission. Raises Denied if it is not granted at all."""
+        known = self._scopes.get(permission)
+        if known is None:
+            known = self._scopes[permission] = self._union(permission)
+        return known
+
+    def _union(self, permission: str) -> Scope:
         grants = self.granted(permission)
         if not grants:
             raise Denied("PERMISSION_DENIED", f"this needs the permission {permission}", permission=permission)

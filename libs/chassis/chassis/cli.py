@@ -1,13 +1,30 @@
 """The command line of a service, and the same commands for whoever composes several services in one process."""
 
-from chassis import telemetry
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import orjson
+from sqlalchemy.exc import OperationalError
+
+from chassis import logs, telemetry
+from chassis.callers import service_caller
 from chassis.db import Database
+from chassis.errors import DomainError, Invalid
 from chassis.service import Runtime, Service
 from chassis.settings import Settings
 from chassis.testclock import suite_clock
 
 STATEMENT_SECONDS = 30
 """The longest that a statement of a call may take."""
+_PROBLEM = 1
+
+Command: TypeAlias = Callable[[Service, Settings, argparse.Namespace], int]
 
 
 def make_runtime(settings: Settings, service: Service, *, statement_seconds: float = 0) -> Runtime:
@@ -21,7 +38,165 @@ def make_runtime(settings: Settings, service: Service, *, statement_seconds: flo
         pool_size=settings.pool_size,
         statement_seconds=statement_seconds,
     )
-    telemetry.trace_sql(database.engine)
     if settings.test_clock:
         database.clock = suite_clock(database.engine)
     return Runtime(settings=settings, database=database)
+
+
+def serve(settings: Settings, services: Sequence[Service], *, process_name: str = "") -> None:
+    """Host the gRPC servers of some services until SIGTERM or SIGINT, then drain and return."""
+    from chassis.metrics import Monitor
+    from chassis.server import build_server
+
+    name = process_name or f"{'-'.join(service.name for service in services)}-serve"
+    logs.start(settings, name)
+    telemetry.start(settings, name)
+    hosted = [(service, make_runtime(settings, service, statement_seconds=STATEMENT_SECONDS)) for service in services]
+    server = build_server(settings, hosted)
+    monitor = Monitor(settings.monitor, server.health.checks) if settings.monitor else None
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    server.start()
+    if monitor:
+        monitor.start()
+    told.wait()
+    server.stop()
+    if monitor:
+        monitor.stop()
+    telemetry.stop()
+
+
+def migrate(settings: Settings, services: Sequence[Service]) -> None:
+    """Bring the databases of some services up to date and put in what each needs to begin with."""
+    from chassis import migrations
+
+    for service in services:
+        migrations.upgrade(settings.database_url(service.name), service.migrations)
+        if service.bootstrap is not None:
+            runtime = make_runtime(settings, service)
+            try:
+                service.bootstrap(runtime)
+            finally:
+                runtime.database.dispose()
+
+
+def main(service: Service) -> None:
+    """Run the command line of one service: the entry point of its distribution. Exits the process."""
+    sys.exit(run(service, sys.argv[1:]))
+
+
+def run(service: Service, arguments: Sequence[str]) -> int:
+    """Run a command and return the exit code: 0 done, 1 could not be done, 2 wrong usage."""
+    chosen = _parser(service).parse_args(arguments)
+    command: Command = chosen.command
+    try:
+        return command(service, Settings.read(), chosen)
+    except DomainError as error:
+        print(f"{service.name}: {error.message}", file=sys.stderr)
+    except OperationalError as error:
+        reason = str(error.orig).strip().splitlines()
+        print(f"{service.name}: the database does not answer: {reason[0] if reason else ''}", file=sys.stderr)
+    return _PROBLEM
+
+
+def _parser(service: Service) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=service.name, description=f"The {service.name} service.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add(commands, "serve", _serve, "answer gRPC calls until stopped")
+    _add(commands, "work", _work, "handle events, timers and jobs until stopped")
+    _add(commands, "migrate", _migrate, "bring the database up to date")
+    events = commands.add_parser("events", help="look after dead letters").add_subparsers(required=True, metavar="WHAT")
+    _add(events, "list", _list_dead_letters, "list the events that handlers gave up on")
+    show = _add(events, "show", _show_dead_letter, "print a dead letter with its content")
+    show.add_argument("event", type=UUID, help="the id of the event")
+    replay = _add(events, "replay", _replay_dead_letters, "give dead letters to their handlers again")
+    replay.add_argument("event", type=UUID, nargs="?", help="the id of one event; all if not given")
+    audit = commands.add_parser("audit", help="look after the audit log").add_subparsers(required=True, metavar="WHAT")
+    _add(audit, "verify", _verify_audit, "check that no entry was altered, removed or slipped in")
+    _add(audit, "seal", _seal_audit, "seal the entries written so far")
+    return parser
+
+
+def _add(where: Any, name: str, command: Command, text: str) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = where.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    made.set_defaults(command=command)
+    return made
+
+
+def _serve(service: Service, settings: Settings, chosen: argparse.Namespace) -> int:
+    serve(settings, [service])
+    return 0
+
+
+def _work(service: Service, settings: Settings, chosen: argparse.Namespace) -> int:
+    from chassis.bus.launch import become_worker
+
+    settings.database_url(service.name)  # a missing setting is told before the process is replaced
+    become_worker([service.name])
+    return 0
+
+
+def _migrate(service: Service, settings: Settings, chosen: argparse.Namespace) -> int:
+    logs.start(settings, f"{service.name}-migrate")
+    migrate(settings, [service])
+    return 0
+
+
+def _list_dead_letters(service: Service, settings: Settings, chosen: argparse.Namespace) -> int:
+    from chassis.bus import dead_letters
+
+    letters = dead_letters.list(settings.amqp_url, _queues(service, settings))
+    for letter in letters:
+        print(f"{letter.time:%Y-%m-%d %H:%M:%S}Z  {letter.event_id}  {letter.queue}  {letter.type}  {letter.error}")
+    print(f"{len(letters)} dead letters", file=sys.stderr)
+    return 0
+
+
+def _show_dead_letter(service: Service, settings: Settings, chosen: argparse.Namespace) -> int:
+    from chassis.bus import dead_letters
+
+    letter = dead_letters.show(settings.amqp_url, _queues(service, settings), chosen.event)
+    print(orjson.dumps(asdict(letter), option=orjson.OPT_INDENT_2).decode())
+    return 0
+
+
+def _replay_dead_letters(service: Service, settings: Settings, chosen: argparse.Namespace) -> int:
+    from chassis.bus import dead_letters
+
+    count = dead_letters.replay(settings.amqp_url, _queues(service, settings), chosen.event)
+    print(f"{count} given back to their handlers", file=sys.stderr)
+    return 0
+
+
+def _queues(service: Service, settings: Settings) -> list[str]:
+    if not settings.amqp_url:
+        raise Invalid("MISSING_SETTING", "set the environment variable AMQP_URL", field="AMQP_URL")
+    return [subscription.queue for subscription in service.subscriptions(make_runtime(settings, service))]
+
+
+def _verify_audit(service: Service, settings: Settings, chosen: argparse.Namespace) -> int:
+    from chassis import audit
+
+    with make_runtime(settings, service).database.write(service_caller(service.name)) as session:
+        broken = audit.verify(session)
+        unsealed, (number, digest) = audit.unsealed(session), audit.head(session)
+    if broken is not None:
+        print(f"the audit log is broken: {broken}", file=sys.stderr)
+        return _PROBLEM
+    print(f"the audit log is whole; last block {number} {digest}; {unsealed} entries not sealed yet")
+    return 0
+
+
+def _seal_audit(service: Service, settings: Settings, chosen: argparse.Namespace) -> int:
+    from chassis import audit
+
+    database, sealed = make_runtime(settings, service).database, 0
+    while True:
+        with database.write(service_caller(service.name)) as session:
+            count = audit.seal(session)
+        sealed += count
+        if not count:
+            break
+    print(f"{sealed} entries sealed")
+    return 0

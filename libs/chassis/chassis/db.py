@@ -16,6 +16,7 @@ from sqlalchemy.types import TypeDecorator
 from chassis import deadlines
 from chassis.callers import Caller
 from chassis.clock import Clock, system_clock
+from chassis.telemetry import TracedCursor
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -81,19 +82,23 @@ class Database:
         """Statements that take longer than `statement_seconds` are cancelled; 0 sets no limit."""
         self.service = service
         self.clock = clock
-        self.engine: Engine = create_engine(
+        # Connections rest in autocommit mode, so that a read costs its statement and nothing else.
+        self.pool_engine: Engine = create_engine(
             url.replace("postgresql://", "postgresql+psycopg://", 1),
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=5,
-            pool_pre_ping=False,
+            pool_use_lifo=True,
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
             hide_parameters=True,
             connect_args={
                 "connect_timeout": 5,
+                "cursor_factory": TracedCursor,
                 "options": f"-c timezone=UTC -c statement_timeout={int(statement_seconds * 1000)}",
             },
         )
-        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.engine: Engine = self.pool_engine.execution_options(isolation_level="READ COMMITTED")
 
     @contextmanager
     def write(self, caller: Caller, *, request_id: str = "") -> Iterator[ServiceSession]:
@@ -108,7 +113,7 @@ class Database:
     @contextmanager
     def read(self, caller: Caller) -> Iterator[ServiceSession]:
         """A session for reading. Each statement sees the newest data, in one round trip."""
-        with self._session(self._autocommit, caller, "") as session:
+        with self._session(self.pool_engine, caller, "") as session:
             yield session
 
     @contextmanager

@@ -22,6 +22,7 @@ from chassis.errors import (
     Stale,
     Unauthenticated,
     Unavailable,
+    Violation,
 )
 from chassis.names import new_id
 
@@ -40,6 +41,7 @@ _CODES: dict[type[DomainError], grpc.StatusCode] = {
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     Cancelled: grpc.StatusCode.CANCELLED,
 }
+_KINDS = {code: kind for kind, code in _CODES.items()}
 _QUERY_CANCELED = "57014"
 
 
@@ -47,14 +49,43 @@ def to_domain_error(error: BaseException) -> DomainError | None:
     """The kind of failure that an exception stands for, or None if it is a defect.
 
     A lost or exhausted database is Unavailable. Integrity errors are defects here: the domain checks first.
+    What another service answered to a call made for this one is passed on.
     """
     if isinstance(error, DomainError):
         return error
+    if isinstance(error, grpc.RpcError):
+        return from_rpc_error(error)
     if isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == _QUERY_CANCELED:
         return DeadlineExceeded("DEADLINE_EXCEEDED", "the database took longer than the call may; nothing was changed")
     if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
         return Unavailable("DATABASE_UNAVAILABLE", "the database does not answer; try again shortly")
     return None
+
+
+def from_rpc_error(error: grpc.RpcError) -> DomainError | None:
+    """What another service's answer says, as this service's own failure; None if that service failed unexpectedly.
+
+    grpc raises a bare RpcError in a method whose own client goes away while it uploads: that is Cancelled.
+    """
+    if not isinstance(error, grpc.Call):
+        return Cancelled("CANCELLED", "the client ended the call; nothing was changed")
+    info, violations = _details(error)
+    reason, message = info.reason or error.code().name, error.details() or ""
+    kind = _KINDS.get(error.code())
+    if kind is Invalid:
+        return Invalid(reason, message, violations=violations, **info.metadata)
+    return kind(reason, message, **info.metadata) if kind else None
+
+
+def _details(error: grpc.Call) -> tuple[error_details_pb2.ErrorInfo, list[Violation]]:
+    info, violations = error_details_pb2.ErrorInfo(), []
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            for detail in status_pb2.Status.FromString(value).details:
+                bad_request = error_details_pb2.BadRequest()
+                if not detail.Unpack(info) and detail.Unpack(bad_request):
+                    violations += [Violation(v.field, v.reason, v.description) for v in bad_request.field_violations]
+    return info, violations
 
 
 def to_status(error: BaseException, domain: str) -> status_pb2.Status:

@@ -8,9 +8,10 @@ No span carries personal data: no parameters of statements, no messages of excep
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import orjson
+import psycopg
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
@@ -28,7 +29,6 @@ from opentelemetry.trace import (
     use_span,
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from sqlalchemy import Engine, event
 
 from chassis.settings import Settings
 
@@ -151,38 +151,48 @@ def _working(started: Span) -> Iterator[Span]:
         started.end()
 
 
-def trace_sql(engine: Engine) -> None:
-    """Record each statement of an engine as a span, where a trace is under way."""
-    event.listen(engine, "before_cursor_execute", _statement_starts)
-    event.listen(engine, "after_cursor_execute", _statement_ends)
-    event.listen(engine, "handle_error", _statement_fails)
+class TracedCursor(psycopg.Cursor[Any]):
+    """A database cursor that records each statement as a span, where a trace is under way."""
+
+    def execute(self, query: Any, *args: Any, **kwargs: Any) -> Self:
+        """Like psycopg's."""
+        if not trace.get_current_span().is_recording():
+            return super().execute(query, *args, **kwargs)
+        with _StatementSpan(query):
+            return super().execute(query, *args, **kwargs)
+
+    def executemany(self, query: Any, *args: Any, **kwargs: Any) -> None:
+        """Like psycopg's."""
+        with _StatementSpan(query):
+            super().executemany(query, *args, **kwargs)
+
+    @contextmanager
+    def copy(self, statement: Any, *args: Any, **kwargs: Any) -> Iterator[psycopg.Copy]:
+        """Like psycopg's. The span lasts for as long as rows are copied."""
+        with _StatementSpan(statement), super().copy(statement, *args, **kwargs) as copy:
+            yield copy
 
 
-def _statement_starts(
-    connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
-) -> None:
-    if trace.get_current_span().is_recording():
-        verb = statement.lstrip()[:12].split(None, 1)[0].upper()
-        context.chassis_span = tracer().start_span(
-            f"SQL {verb}",
+class _StatementSpan:
+    """A span around a statement. It is not made current: nothing begins below it."""
+
+    __slots__ = ("_query", "_span")
+
+    def __init__(self, query: Any) -> None:
+        self._query = query
+
+    def __enter__(self) -> None:
+        query = self._query if isinstance(self._query, str) else str(self._query)
+        self._span = tracer().start_span(
+            f"SQL {query[:12].split(None, 1)[0].upper()}" if query.strip() else "SQL",
             kind=SpanKind.CLIENT,
-            attributes={"db.system": "postgresql", "db.statement": statement[:_STATEMENT_CHARACTERS]},
+            attributes={"db.system": "postgresql", "db.statement": query[:_STATEMENT_CHARACTERS]},
         )
 
-
-def _statement_ends(
-    connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
-) -> None:
-    started = getattr(context, "chassis_span", None)
-    if started is not None:
-        started.end()
-
-
-def _statement_fails(failure: Any) -> None:
-    started = getattr(failure.execution_context, "chassis_span", None)
-    if started is not None:
-        started.set_status(StatusCode.ERROR, type(failure.original_exception).__name__)
-        started.end()
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        if kind is not None:
+            self._span.set_status(StatusCode.ERROR, kind.__name__)
+        self._span.end()
 
 
 def _exporters(settings: Settings, process_name: str) -> Iterator[SpanExporter]:
