@@ -3,10 +3,14 @@
 # ruff: noqa: E402
 import os
 import sys
+import warnings
 
 os.environ["PSYCOPG_WAIT_FUNC"] = "wait_select"  # else the driver's own loop would block all green threads
+os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")  # names are resolved as in every other process
 
-import eventlet
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # known, and decided: docs/architecture
+    import eventlet
 
 eventlet.monkey_patch()
 

@@ -9,6 +9,7 @@ from threading import Event
 from sqlalchemy import func, select, text
 
 from chassis import audit, idempotency, inbox, jobs, metrics, outbox
+from chassis.bus.faults import is_transient
 from chassis.callers import service_caller
 from chassis.db import Database, ServiceSession
 
@@ -63,8 +64,8 @@ class Housekeeping:
         except Exception as error:
             log.warning(
                 "a chore failed; it is tried again",
-                exc_info=error,
-                extra={"service": self._database.service, "chore": name},
+                exc_info=None if is_transient(error) else error,
+                extra={"service": self._database.service, "chore": name, "error": type(error).__name__},
             )
 
     def _do(self, chore: Callable[[ServiceSession], object]) -> None:

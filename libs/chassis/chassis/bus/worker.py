@@ -118,14 +118,13 @@ def _work(settings: Settings, runtimes: Sequence[tuple[Service, Runtime]]) -> No
         ]
         for service, runtime in runtimes
     }
-    stopping = Event()
-    told = _on_signals(stopping)
+    told = _watch_signals()
     monitor = metrics.Monitor(settings.monitor, _checks(runtimes, consumers)) if settings.monitor else None
     if monitor:
         monitor.start()
     # Before any relay runs: what is published before a queue exists does not reach it.
     subscriptions = [consumer.subscription for group in consumers.values() for consumer in group]
-    if declare_all_patiently(settings.amqp_url, subscriptions, stopping):
+    if declare_all_patiently(settings.amqp_url, subscriptions, told):
         runner = ServiceRunner({"AMQP_URI": settings.amqp_url})
         for service, runtime in runtimes:
             runner.add_service(_container_class(service, _loops(service, runtime, consumers[service.name])))
@@ -161,30 +160,30 @@ def _container_class(service: Service, loops: Iterator[tuple[str, Loop]]) -> typ
     return type("Work", (), {"name": service.name, **{name: method(name, loop) for name, loop in loops}})
 
 
-def _on_signals(stopping: Event) -> int:
-    """Have SIGTERM and SIGINT set the event. Returns a file descriptor that can be read from then on.
-
-    A signal alone would not wake the hub, which goes back to its waiting after an interrupt.
-    """
+def _watch_signals() -> Event:
+    """An event that SIGTERM and SIGINT set."""
+    told = Event()
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
+    # A handler in Python alone would not do: it runs inside the hub, where nothing may wait for a lock, and the hub
+    # goes back to its waiting after an interrupt.
+    signal.set_wakeup_fd(writing)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
 
-    def tell(signum: int, frame: Any) -> None:
-        stopping.set()
-        os.write(writing, b"\0")
+    def watch() -> None:
+        trampoline(reading, read=True)
+        told.set()
 
-    signal.signal(signal.SIGTERM, tell)
-    signal.signal(signal.SIGINT, tell)
-    return reading
+    eventlet.spawn(watch)
+    return told
 
 
-def _wait(runner: ServiceRunner, told: int) -> None:
+def _wait(runner: ServiceRunner, told: Event) -> None:
     """Wait until told to stop, then stop the containers; if one of them dies, stop them and raise what it died of."""
-    end = eventlet.event.Event()
-    eventlet.spawn(lambda: (trampoline(told, read=True), end.ready() or end.send(None)))
     death = eventlet.spawn(runner.wait)
-    death.link(lambda thread: end.ready() or end.send(None))
-    end.wait()
+    death.link(lambda thread: told.set())
+    told.wait()
     with eventlet.Timeout(STOP_SECONDS, exception=False):
         runner.stop()
         log.info("stopped")

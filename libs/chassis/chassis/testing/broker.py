@@ -80,7 +80,7 @@ def unique(name: str) -> str:
 
 @contextmanager
 def running(*loops: Loop) -> Iterator[None]:
-    """Run loops in threads of their own. At the end they are stopped and have returned; one that broke fails the test."""
+    """Run loops in threads of their own. At the end they have returned; one that broke fails the test."""
     broken: list[BaseException] = []
 
     def work(loop: Loop) -> None:
