@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import Any, cast
@@ -43,8 +42,7 @@ _one_at_a_time = Lock()  # alembic's `context` is global to the process
 def chassis_metadata() -> MetaData:
     """The chassis tables, all of them declared."""
     for module in TABLE_MODULES:
-        if find_spec(module) is not None:
-            import_module(module)
+        import_module(module)
     return ChassisTables.metadata
 
 

@@ -11,7 +11,7 @@ from chassis import audit
 from chassis.audit import AuditBlock, AuditEntry, Break, Change
 from chassis.clock import FixedClock
 from chassis.db import Database
-from chassis.testing import make_caller
+from chassis.testing import eventually, make_caller
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
@@ -44,6 +44,18 @@ def write(database, count):
 
 
 def seal(database):
+    """Seal once no older transaction runs any more, also in the other databases of the server."""
+    eventually(lambda: not waiting(database), 60)
+    return seal_now(database)
+
+
+def waiting(database):
+    with database.read(CALLER) as session:
+        late = "SELECT count(*) FROM audit_entry WHERE xid >= pg_snapshot_xmin(pg_current_snapshot())"
+        return session.scalar(text(late))
+
+
+def seal_now(database):
     with database.write(CALLER) as session:
         return audit.seal(session)
 
@@ -174,7 +186,7 @@ def test_entries_of_a_transaction_that_still_runs_are_sealed_later(database):
         write(database, 2)
         with database.read(CALLER) as session:
             assert audit.unsealed(session) == 2
-        assert seal(database) == 0  # `early` has the older transaction, so its entry comes first
+        assert seal_now(database) == 0  # `early` has the older transaction, so its entry comes first
     assert seal(database) == 3
     assert verify(database) is None
 
@@ -184,7 +196,7 @@ def test_writers_and_sealers_at_once_leave_a_whole_chain(database):
 
     def work(n):
         for _ in range(5):
-            write(database, n + 1) if n < 4 else seal(database)
+            write(database, n + 1) if n < 4 else seal_now(database)
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(work, range(6)))
