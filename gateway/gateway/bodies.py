@@ -16,6 +16,8 @@ from gateway.engine import Request
 
 JSON_BYTES = 1024 * 1024
 UPLOAD_BYTES = 200 * 1024 * 1024
+DRAINED_BYTES = 32 * 1024 * 1024
+"""A body that is refused for its length is still taken in, and dropped, up to this length."""
 MAX_FILES = 5
 PREFLIGHT = ("graphql-require-preflight", "apollo-require-preflight", "x-requested-with")
 """Headers that a page of another site cannot send without asking; one of them must come with a form."""
@@ -77,7 +79,7 @@ def bad_request(message: str) -> Refusal:
 
 def too_large(limit: int) -> Refusal:
     """The refusal of a request of too many bytes."""
-    return Refusal(413, Exhausted("REQUEST_TOO_LARGE", f"send at most {limit} bytes", limit=limit))
+    return Refusal(413, Exhausted("BODY_TOO_LARGE", f"send at most {limit} bytes", limit=limit))
 
 
 def _from_query_string(request: HttpRequest) -> Request:
@@ -97,7 +99,7 @@ def _parse(body: bytes) -> object:
 
 
 async def _read(request: HttpRequest, limit: int) -> bytes:
-    _check_length(request, limit)
+    await _check_length(request, limit)
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
@@ -107,14 +109,18 @@ async def _read(request: HttpRequest, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _check_length(request: HttpRequest, limit: int) -> None:
+async def _check_length(request: HttpRequest, limit: int) -> None:
     stated = request.headers.get("content-length", "0")
     if stated.isdecimal() and int(stated) > limit:
+        if int(stated) <= DRAINED_BYTES:
+            # A client that is still sending would see a broken connection instead of the answer.
+            async for _ in request.stream():
+                pass
         raise too_large(limit)
 
 
 async def _form(request: HttpRequest) -> FormData:
-    _check_length(request, UPLOAD_BYTES)
+    await _check_length(request, UPLOAD_BYTES)
     size = 0
 
     async def counted() -> Message:

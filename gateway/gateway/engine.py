@@ -19,6 +19,7 @@ from graphql import (
     OperationDefinitionNode,
     execute,
     get_operation_ast,
+    located_error,
     parse,
     specified_rules,
     subscribe,
@@ -126,8 +127,9 @@ class Engine:
             try:
                 async for result in stream:
                     yield outcome.note(_answer(result, context.locale))
-            except GraphQLError as error:
-                yield outcome.note({"errors": [formatted(error, context.locale)]})
+            except Exception as error:  # noqa: BLE001 - whatever ended the source, the client is told as for a field
+                ended = located_error(error, list(operation.node.selection_set.selections), [operation.kind])
+                yield outcome.note({"errors": [formatted(ended, context.locale)]})
             finally:
                 await stream.aclose()
 

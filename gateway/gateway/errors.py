@@ -35,7 +35,7 @@ def described(cause: BaseException | None, message: str, locale: str) -> tuple[s
     if isinstance(cause, CallFailed):
         extensions = _extensions(cause.code.name, cause.reason, cause.field, cause.violations, cause.details, locale)
         extensions["service"] = cause.service
-        return translate(locale, cause.reason, cause.message, cause.details), extensions
+        return translate(locale, cause.reason, cause.message, extensions), extensions
     if isinstance(cause, DomainError):
         violations = cause.violations if isinstance(cause, Invalid) else ()
         code = code_of(cause).name

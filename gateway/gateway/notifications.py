@@ -5,7 +5,6 @@ listens now. When the broker is lost, the thread connects again.
 """
 
 import asyncio
-import importlib
 import logging
 import threading
 from collections import defaultdict
@@ -13,16 +12,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import orjson
+from chassis.bus.envelope import open_envelope
+from chassis.bus.topology import BROKER_FAULTS, connected, declare_exchange, exchange_name, take_in
 from chassis.errors import Exhausted, Unavailable
 from crm.common.v1 import notification_pb2
-from google.protobuf.json_format import ParseDict, ParseError
-from kombu.exceptions import OperationalError
+from google.protobuf.json_format import ParseError
 
 logger = logging.getLogger(__name__)
-
-# It has no types that say anything.
-kombu: Any = importlib.import_module("kombu")
 
 EVENT = "NotificationRaised"
 WAITING = 100
@@ -30,6 +26,8 @@ WAITING = 100
 PER_USER = 20
 """Listeners that one user may have at once."""
 RECONNECT_SECONDS = 1.0
+POLL_SECONDS = 1.0
+"""The longest that stopping waits for the broker."""
 
 
 class Listener:
@@ -79,43 +77,31 @@ class Listener:
         while not self._stopping.is_set():
             try:
                 self._hear()
-            except (OSError, OperationalError) as error:
-                logger.warning("the message broker is lost", extra={"error": type(error).__name__})
+            except BROKER_FAULTS as fault:
+                logger.warning("the message broker is lost", extra={"error": type(fault).__name__})
             except Exception:
                 logger.exception("notifications could not be heard")
             self.connected.clear()
             self._stopping.wait(RECONNECT_SECONDS)
 
     def _hear(self) -> None:
-        with kombu.Connection(self._url, connect_timeout=5, heartbeat=10) as connection:
+        with connected(self._url) as connection:
             channel = connection.channel()
-            queue = kombu.Queue("", exclusive=True, auto_delete=True, durable=False, channel=channel)
-            queue.declare()
+            queue = channel.queue_declare("", exclusive=True, auto_delete=True, durable=False).queue
             for service in self._services:
-                exchange = kombu.Exchange(f"{service}.events", type="topic", durable=True, channel=channel)
-                exchange.declare()
-                queue.bind_to(exchange=exchange, routing_key=EVENT)
-            consumer = kombu.Consumer(channel, [queue], no_ack=True, on_message=self._received, auto_declare=False)
-            with consumer:
-                self.connected.set()
-                self._drain(connection)
-
-    def _drain(self, connection: Any) -> None:
-        while not self._stopping.is_set():
-            connection.heartbeat_check()
-            try:
-                connection.drain_events(timeout=1)
-            except TimeoutError:
-                continue
+                declare_exchange(channel, service)
+                channel.queue_bind(queue, exchange_name(service), EVENT)
+            channel.basic_consume(queue, no_ack=True, callback=self._received)
+            self.connected.set()
+            while not self._stopping.is_set():
+                take_in(connection, POLL_SECONDS)
+                connection.heartbeat_tick()
 
     def _received(self, message: Any) -> None:
         try:
-            notification = ParseDict(
-                orjson.loads(message.body)["data"],
-                notification_pb2.NotificationRaised(),
-                ignore_unknown_fields=True,
-            )
-        except (ParseError, KeyError, TypeError, ValueError):
+            notification = open_envelope(message.body).message(notification_pb2.NotificationRaised)
+        except (ValueError, ParseError):
+            # What one service sends wrong must not cost the users of the others their notifications.
             logger.exception("a notification could not be read")
             return
         assert self._loop is not None

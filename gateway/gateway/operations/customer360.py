@@ -50,19 +50,19 @@ class OwnerSection(Section):
 
 @strawberry.type(description="The people to talk to, the primary one first.")
 class ContactsSection(Section):
-    contacts: list[Contact]
+    nodes: list[Contact]
     has_more: bool
 
 
 @strawberry.type(description="What happened with the customer, newest first.")
 class TimelineSection(Section):
-    entries: list[TimelineEntry]
+    nodes: list[TimelineEntry]
     has_more: bool
 
 
 @strawberry.type(description="The touches with the customer, newest first.")
 class FollowUpsSection(Section):
-    follow_ups: list[FollowUp]
+    nodes: list[FollowUp]
     has_more: bool
 
 
@@ -138,7 +138,7 @@ async def _contacts(context: Context, name: str) -> ContactsSection:
     request = contact_service_pb2.ListContactsRequest(customers=[name], page_size=SECTION_SIZE)
     page = await context.calls(context.services.contacts.ListContacts, request)
     return ContactsSection(
-        as_of=datetime.now(UTC), contacts=[Contact(item) for item in page.contacts], has_more=bool(page.next_page_token)
+        as_of=datetime.now(UTC), nodes=[Contact(item) for item in page.contacts], has_more=bool(page.next_page_token)
     )
 
 
@@ -147,7 +147,7 @@ async def _timeline(context: Context, name: str) -> TimelineSection:
     page = await context.calls(context.services.customers.ListTimelineEntries, request)
     return TimelineSection(
         as_of=datetime.now(UTC),
-        entries=[TimelineEntry(item) for item in page.entries],
+        nodes=[TimelineEntry(item) for item in page.entries],
         has_more=bool(page.next_page_token),
     )
 
@@ -157,7 +157,7 @@ async def _follow_ups(context: Context, name: str) -> FollowUpsSection:
     page = await context.calls(context.services.follow_ups.ListFollowUps, request)
     return FollowUpsSection(
         as_of=datetime.now(UTC),
-        follow_ups=[FollowUp(item) for item in page.follow_ups],
+        nodes=[FollowUp(item) for item in page.follow_ups],
         has_more=bool(page.next_page_token),
     )
 

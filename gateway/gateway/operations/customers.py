@@ -61,18 +61,18 @@ class CustomersQuery:
 
     @field("The contacts of a customer, the primary one first.")
     async def contacts(
-        self, info: Info, customer_id: strawberry.ID, first: First = DEFAULT_PAGE, after: After = None
+        self, info: Info, customer: strawberry.ID, first: First = DEFAULT_PAGE, after: After = None
     ) -> Connection[Contact] | None:
         method, request = info.context.services.contacts.ListContacts, contact_service_pb2.ListContactsRequest
         return await connect(
-            first, after, Contact, pages(info.context, method, request, "contacts", customers=[customer_id])
+            first, after, Contact, pages(info.context, method, request, "contacts", customers=[customer])
         )
 
     @field("What happened with a customer, newest first; only some kinds, if given.")
     async def timeline(
         self,
         info: Info,
-        customer_id: strawberry.ID,
+        customer: strawberry.ID,
         first: First = DEFAULT_PAGE,
         after: After = None,
         kinds: list[str] | None = None,
@@ -82,7 +82,7 @@ class CustomersQuery:
             info.context.services.customers.ListTimelineEntries,
             customer_service_pb2.ListTimelineEntriesRequest,
             "entries",
-            customer=customer_id,
+            customer=customer,
             kinds=kinds or (),
         )
         return await connect(first, after, TimelineEntry, fetch)

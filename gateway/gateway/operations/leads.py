@@ -36,15 +36,15 @@ class LeadsQuery:
     async def follow_ups(
         self,
         info: Info,
-        customer_id: strawberry.ID | None = None,
+        customer: strawberry.ID | None = None,
         first: First = DEFAULT_PAGE,
         after: After = None,
         filter: FilterInput | None = None,  # noqa: A002 - the name in the schema
         order_by: list[OrderByInput] | None = None,
     ) -> Connection[FollowUp] | None:
         condition = to_filter(filter, follow_up_pb2.FollowUp.DESCRIPTOR)
-        if customer_id is not None:
-            own = of_customer(customer_id)
+        if customer is not None:
+            own = of_customer(customer)
             both = filter_pb2.FilterList(filters=[own, condition] if condition else [own])
             condition = filter_pb2.Filter(all=both)
         fetch = pages(
