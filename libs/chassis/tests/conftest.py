@@ -2,7 +2,8 @@
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,13 +28,8 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 
     well_known = Path(grpc_tools.__file__).parent / "_proto"
     folder = tmp_path_factory.mktemp("generated")
-    arguments = [
-        f"-I{HERE}",
-        f"-I{CONTRACTS}",
-        f"-I{well_known}",
-        f"--python_out={folder}",
-        f"--grpc_python_out={folder}",
-    ]
+    arguments = [f"-I{place}" for place in (HERE, CONTRACTS, well_known)]
+    arguments += [f"--python_out={folder}", f"--grpc_python_out={folder}"]
     assert protoc.main(["protoc", *arguments, "probe.proto"]) == 0
     sys.path.insert(0, str(folder))
     try:
@@ -46,7 +42,7 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 
 @pytest.fixture(scope="session")
 def probe_service(probe: SimpleNamespace) -> Callable[..., Service]:
-    """Makes the service; `behaviour` may replace methods by name with `function(calls, request, context)`."""
+    """Makes the service; `behaviour` may replace methods by name with `function(pb, calls, request, context)`."""
 
     def make(**behaviour: Callable[[Calls, Any, Any], Any]) -> Service:
         def servicers(runtime: Runtime) -> list[Servicer]:
@@ -60,54 +56,63 @@ def probe_service(probe: SimpleNamespace) -> Callable[..., Service]:
 
 
 def _servicer(probe: SimpleNamespace, calls: Calls, behaviour: dict[str, Callable[..., Any]]) -> object:
-    pb = probe.pb
-
-    class ProbeServicer(probe.pb_grpc.ProbeServiceServicer):
-        def GetProbe(self, request, context):
-            with calls.read() as session:
-                found = session.execute(text("SELECT :name AS name"), {"name": request.name}).one()
-            if found.name == "probes/missing":
-                raise NotFound("PROBE_NOT_FOUND", "there is no such probe", name=found.name)
-            return pb.Probe(name=found.name)
-
-        def CreateProbe(self, request, context):
-            def create(session):
-                session.execute(
-                    text("INSERT INTO effect (name, subject) VALUES (:name, :subject)"),
-                    {"name": request.probe.name, "subject": session.caller.subject},
-                )
-                number = session.scalar(text("SELECT count(*) FROM effect"))
-                return pb.Probe(name=request.probe.name, text=str(number), secret="s3cret")
-
-            return calls.write(request, pb.Probe, create, secret_fields=("secret",))
-
-        def OpenDoor(self, request, context):
-            return pb.Probe(name=current_caller().subject)
-
-        def GetMe(self, request, context):
-            caller = current_caller()
-            return pb.Probe(name=caller.subject, text=caller.department_path)
-
-        def UploadProbe(self, requests, context):
-            size = sum(len(part.data) for part in requests)
-            return pb.Probe(name=current_caller().subject, text=str(size))
-
-        def DownloadProbe(self, request, context):
-            for _ in range(3):
-                yield pb.Probe(name=current_caller().subject, text=current_trace_id())
-
-    servicer = ProbeServicer()
-    for name, function in behaviour.items():
-        setattr(servicer, name, lambda request, context, function=function: function(calls, request, context))
+    servicer = probe.pb_grpc.ProbeServiceServicer()
+    for name, function in {**_BEHAVIOUR, **behaviour}.items():
+        setattr(servicer, name, partial(function, probe.pb, calls))
     return servicer
 
 
+def _get(pb, calls, request, context):
+    with calls.read() as session:
+        found = session.execute(text("SELECT :name AS name"), {"name": request.name}).one()
+    if found.name == "probes/missing":
+        raise NotFound("PROBE_NOT_FOUND", "there is no such probe", name=found.name)
+    return pb.Probe(name=found.name)
+
+
+def _create(pb, calls, request, context):
+    def create(session):
+        session.execute(
+            text("INSERT INTO effect (name, subject) VALUES (:name, :subject)"),
+            {"name": request.probe.name, "subject": session.caller.subject},
+        )
+        count = session.scalar(text("SELECT count(*) FROM effect WHERE name = :name"), {"name": request.probe.name})
+        return pb.Probe(name=request.probe.name, text=str(count), secret="s3cret")
+
+    return calls.write(request, pb.Probe, create, secret_fields=("secret",))
+
+
+def _whoami(pb, calls, request, context):
+    caller = current_caller()
+    return pb.Probe(name=caller.subject, text=caller.department_path)
+
+
+def _upload(pb, calls, requests, context):
+    size = sum(len(part.data) for part in requests)
+    return pb.Probe(name=current_caller().subject, text=str(size))
+
+
+def _download(pb, calls, request, context):
+    for _ in range(3):
+        yield pb.Probe(name=current_caller().subject, text=current_trace_id())
+
+
+_BEHAVIOUR: dict[str, Callable[..., Any]] = {
+    "GetProbe": _get,
+    "CreateProbe": _create,
+    "OpenDoor": _whoami,
+    "GetMe": _whoami,
+    "UploadProbe": _upload,
+    "DownloadProbe": _download,
+}
+
+
 @pytest.fixture(scope="module")
-def probe_url(make_database: Callable[..., str]) -> Iterator[str]:
+def probe_url(make_database: Callable[..., str]) -> str:
     """A database for the service, with the table that it writes to."""
     import psycopg
 
     url = make_database("probe")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE effect (name text, subject text)")
-    yield url
+    return url

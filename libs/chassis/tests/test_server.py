@@ -1,0 +1,395 @@
+"""What clients meet at the edge of a service: who is let in, what errors look like, streams, limits, draining."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from uuid import uuid4
+
+import grpc
+import pytest
+from chassis.callers import Grant, Reach, current_caller
+from chassis.errors import Duplicate, Invalid, Stale, Violation
+from chassis.server import build_server
+from chassis.service import Service, Servicer
+from chassis.settings import Settings
+from chassis.status import from_rpc_error
+from chassis.testing import eventually
+from chassis.testing.edge import Edge, LocalAuthority, bearer, running
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from sqlalchemy import text
+
+READ = {"probe.read": Reach.ALL}
+
+
+@pytest.fixture(scope="module")
+def edge(probe_service: Callable[..., Service], probe_url: str) -> Iterator[Edge]:
+    with running([probe_service()], {"probe": probe_url}) as running_edge:
+        yield running_edge
+
+
+@pytest.fixture(scope="module")
+def stub(probe: SimpleNamespace, edge: Edge):
+    return probe.pb_grpc.ProbeServiceStub(edge.channel)
+
+
+def error_of(call: Callable[[], object]) -> grpc.RpcError:
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    return caught.value
+
+
+def details_of(error: grpc.RpcError) -> list:
+    metadata = dict(error.trailing_metadata())
+    return list(status_pb2.Status.FromString(metadata["grpc-status-details-bin"]).details)
+
+
+def info_of(error: grpc.RpcError) -> error_details_pb2.ErrorInfo:
+    info = error_details_pb2.ErrorInfo()
+    assert details_of(error)[0].Unpack(info)
+    return info
+
+
+def refusal(error: grpc.RpcError) -> tuple[str, str]:
+    return error.code().name, info_of(error).reason
+
+
+def test_a_granted_call_is_answered(stub, probe, edge):
+    answer = stub.GetProbe(probe.pb.GetProbeRequest(name="probes/1"), metadata=edge.metadata_for(grants=READ))
+    assert answer.name == "probes/1"
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        (lambda a: None, "MISSING_TOKEN"),
+        (lambda a: "gibberish", "INVALID_TOKEN"),
+        (lambda a: "a.b.c", "INVALID_TOKEN"),
+        (lambda a: "x" * 20_000, "INVALID_TOKEN"),
+        (lambda a: a.expired_token(READ), "TOKEN_EXPIRED"),
+        (lambda a: a.foreign_token(READ), "INVALID_TOKEN"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GetProbe", "GetMe", "DownloadProbe", "UploadProbe"])
+def test_strangers_are_refused(stub, probe, edge, method, token, reason):
+    made = token(edge.authority)
+    metadata = bearer(made) if made else ()
+    request = iter([probe.pb.Probe()]) if method == "UploadProbe" else probe.pb.GetProbeRequest()
+
+    def call():
+        answer = getattr(stub, method)(request, metadata=metadata)
+        return list(answer) if method == "DownloadProbe" else answer
+
+    assert refusal(error_of(call)) == ("UNAUTHENTICATED", reason)
+
+
+def test_another_scheme_than_bearer_is_refused(stub, probe):
+    error = error_of(lambda: stub.GetMe(probe.pb.GetProbeRequest(), metadata=(("authorization", "Basic abc"),)))
+    assert refusal(error) == ("UNAUTHENTICATED", "INVALID_TOKEN")
+
+
+def test_a_missing_permission_is_named(stub, probe, edge):
+    metadata = edge.metadata_for(grants={"probe.create": Reach.ALL})
+    error = error_of(lambda: stub.GetProbe(probe.pb.GetProbeRequest(), metadata=metadata))
+    assert refusal(error) == ("PERMISSION_DENIED", "PERMISSION_DENIED")
+    assert info_of(error).metadata["permission"] == "probe.read"
+    assert info_of(error).domain == "probe.crm"
+
+
+def test_a_grant_of_everything_covers_each_permission(stub, probe, edge):
+    metadata = edge.metadata_for(grants={"*": Reach.ALL})
+    assert stub.GetProbe(probe.pb.GetProbeRequest(name="probes/2"), metadata=metadata).name == "probes/2"
+
+
+def test_a_public_method_needs_no_token_and_ignores_a_bad_one(stub, probe, edge):
+    assert stub.OpenDoor(probe.pb.GetProbeRequest()).name == ""
+    assert stub.OpenDoor(probe.pb.GetProbeRequest(), metadata=bearer(edge.authority.expired_token())).name == ""
+
+
+def test_a_method_for_the_signed_in_needs_no_permission(stub, probe, edge):
+    user = uuid4()
+    answer = stub.GetMe(probe.pb.GetProbeRequest(), metadata=edge.metadata_for(user, "/hq/east/"))
+    assert (answer.name, answer.text) == (f"users/{user}", "/hq/east/")
+
+
+def test_machines_hold_the_grants_of_their_client(stub, probe, edge):
+    metadata = bearer(edge.authority.client_token(uuid4(), READ))
+    assert stub.GetProbe(probe.pb.GetProbeRequest(name="probes/1"), metadata=metadata).name == "probes/1"
+    other = bearer(edge.authority.client_token(uuid4(), {}))
+    error = error_of(lambda: stub.GetProbe(probe.pb.GetProbeRequest(), metadata=other))
+    assert error.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize("by", ["user", "session"])
+def test_a_revocation_refuses_older_tokens_and_no_newer_ones(stub, probe, edge, by):
+    user, session = uuid4(), uuid4()
+    metadata = bearer(edge.authority.token(user, sid=str(session)))
+    stub.GetMe(probe.pb.GetProbeRequest(), metadata=metadata)
+    edge.authority.revoke(f"users/{user}" if by == "user" else f"sessions/{session}")
+
+    def refused() -> bool:
+        try:
+            stub.GetMe(probe.pb.GetProbeRequest(), metadata=metadata)
+        except grpc.RpcError as error:
+            return refusal(error) == ("UNAUTHENTICATED", "TOKEN_REVOKED")
+        return False
+
+    eventually(refused, 3)
+    assert stub.GetMe(probe.pb.GetProbeRequest(), metadata=edge.metadata_for(user)).name == f"users/{user}"
+
+
+def test_a_newer_policy_in_a_token_is_fetched_at_once(stub, probe, edge):
+    for number in range(3):
+        grants = {"probe.read": Grant("probe.read", Reach.CUSTOM, (f"/d{number}/{uuid4()}/",))}
+        stub.GetProbe(probe.pb.GetProbeRequest(name="probes/1"), metadata=edge.metadata_for(grants=grants))
+        time.sleep(0.25)  # longer than the shortest time between two forced fetches, shorter than a poll
+
+
+def test_what_a_service_raises_reaches_the_client_with_its_reason(stub, probe, edge):
+    request = probe.pb.GetProbeRequest(name="probes/missing")
+    error = error_of(lambda: stub.GetProbe(request, metadata=edge.metadata_for(grants=READ)))
+    assert refusal(error) == ("NOT_FOUND", "PROBE_NOT_FOUND")
+    assert info_of(error).metadata["name"] == "probes/missing"
+    assert len(dict(error.trailing_metadata())["traceparent"]) == 55
+
+
+def raising(error: Exception) -> Callable[..., object]:
+    def behaviour(pb, calls, request, context):
+        raise error
+
+    return behaviour
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (Stale("STALE_ETAG", "changed meanwhile"), "ABORTED"),
+        (Duplicate("DUPLICATE", "exists"), "ALREADY_EXISTS"),
+        (ZeroDivisionError("SELECT secret FROM vault"), "INTERNAL"),
+        (NotImplementedError("x"), "UNIMPLEMENTED"),
+    ],
+)
+def test_each_kind_of_failure_has_its_code(probe, probe_service, probe_url, raised, code):
+    with running([probe_service(OpenDoor=raising(raised))], {"probe": probe_url}) as edge:
+        stub = probe.pb_grpc.ProbeServiceStub(edge.channel)
+        error = error_of(lambda: stub.OpenDoor(probe.pb.GetProbeRequest()))
+    assert error.code().name == code
+    if code == "INTERNAL":
+        assert info_of(error).reason == "INTERNAL"
+        assert info_of(error).metadata["error_id"] in error.details()
+        assert "vault" not in str(error.details()) + str(details_of(error))
+
+
+def test_field_violations_are_told_apart(probe, probe_service, probe_url):
+    raised = Invalid("INVALID", "two fields", violations=[Violation("a", "REQUIRED", "x"), Violation("b", "LONG", "y")])
+    with running([probe_service(OpenDoor=raising(raised))], {"probe": probe_url}) as edge:
+        stub = probe.pb_grpc.ProbeServiceStub(edge.channel)
+        error = error_of(lambda: stub.OpenDoor(probe.pb.GetProbeRequest()))
+    bad_request = error_details_pb2.BadRequest()
+    assert details_of(error)[1].Unpack(bad_request)
+    assert [(v.field, v.reason) for v in bad_request.field_violations] == [("a", "REQUIRED"), ("b", "LONG")]
+    known = from_rpc_error(error)
+    assert isinstance(known, Invalid)
+    assert [v.field for v in known.violations] == ["a", "b"]
+
+
+def test_a_lost_database_is_unavailable(probe, probe_service):
+    nowhere = "postgresql://postgres@127.0.0.1:1/none"
+    with running([probe_service()], {"probe": nowhere}) as edge:
+        stub = probe.pb_grpc.ProbeServiceStub(edge.channel)
+        error = error_of(
+            lambda: stub.GetProbe(probe.pb.GetProbeRequest(name="x"), metadata=edge.metadata_for(grants=READ))
+        )
+        assert refusal(error) == ("UNAVAILABLE", "DATABASE_UNAVAILABLE")
+        health = health_pb2_grpc.HealthStub(edge.channel)
+        for name in ("", "probe", "crm.probe.v1.ProbeService"):
+            assert health.Check(health_pb2.HealthCheckRequest(service=name)).status == 2
+
+
+def test_an_oversized_request_is_refused_with_a_reason(stub, probe, edge):
+    metadata = edge.metadata_for(grants={"probe.create": Reach.ALL})
+    big = probe.pb.Probe(data=b"x" * (9 * 1024 * 1024))
+    with grpc.insecure_channel(edge.target, options=(("grpc.max_send_message_length", -1),)) as channel:
+        own = probe.pb_grpc.ProbeServiceStub(channel)
+        unary = error_of(lambda: own.CreateProbe(probe.pb.CreateProbeRequest(probe=big), metadata=metadata))
+        upload = error_of(lambda: own.UploadProbe(iter([big]), metadata=metadata))
+        stranger = error_of(lambda: own.UploadProbe(iter([big])))
+        far = probe.pb.CreateProbeRequest(probe=probe.pb.Probe(data=b"x" * (20 * 1024 * 1024)))
+        huge = error_of(lambda: own.CreateProbe(far, metadata=metadata))
+    assert refusal(unary) == refusal(upload) == ("RESOURCE_EXHAUSTED", "MESSAGE_TOO_LARGE")
+    assert refusal(stranger) == ("UNAUTHENTICATED", "MISSING_TOKEN")
+    assert huge.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_a_malformed_request_is_refused_with_a_reason(probe, edge):
+    raw = edge.channel.unary_unary("/crm.probe.v1.ProbeService/GetProbe")
+    error = error_of(lambda: raw(b"\x0a\xff\xff", metadata=edge.metadata_for(grants=READ)))
+    assert refusal(error) == ("INVALID_ARGUMENT", "MALFORMED_REQUEST")
+
+
+def test_streams_keep_their_caller_throughout(stub, probe, edge):
+    """Many streams at once, each in turn given to whichever thread is free."""
+
+    def download(_: int) -> bool:
+        user = uuid4()
+        metadata = edge.metadata_for(user, grants=READ)
+        answers = list(stub.DownloadProbe(probe.pb.GetProbeRequest(), metadata=metadata))
+        return {a.name for a in answers} == {f"users/{user}"} and len({a.text for a in answers}) == 1
+
+    def upload(_: int) -> bool:
+        user = uuid4()
+        metadata = edge.metadata_for(user, grants={"probe.create": Reach.ALL})
+        answer = stub.UploadProbe(iter([probe.pb.Probe(data=b"abc")] * 4), metadata=metadata)
+        return (answer.name, answer.text) == (f"users/{user}", "12")
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(download, range(40)))
+        assert all(pool.map(upload, range(40)))
+
+
+def test_nothing_of_a_call_stays_behind_in_its_thread(probe, probe_service, probe_url):
+    seen = []
+
+    def leave_traces(pb, calls, request, context):
+        try:
+            seen.append(current_caller().subject)
+        except LookupError:
+            seen.append("nobody")
+        return pb.Probe()
+
+    with running(
+        [probe_service(OpenDoor=leave_traces)], {"probe": probe_url}, environment={"SERVER_THREADS": "1"}
+    ) as e:
+        stub = probe.pb_grpc.ProbeServiceStub(e.channel)
+        stub.GetMe(probe.pb.GetProbeRequest(), metadata=e.metadata_for())
+        stub.OpenDoor(probe.pb.GetProbeRequest())
+    assert seen == [""]
+
+
+def test_a_stream_that_the_client_leaves_lets_go_in_its_own_context(probe, probe_service, probe_url):
+    left = []
+
+    def endless(pb, calls, request, context):
+        try:
+            while True:
+                yield pb.Probe(name=current_caller().subject)
+        finally:
+            left.append(current_caller().subject)
+
+    user = uuid4()
+    with running([probe_service(DownloadProbe=endless)], {"probe": probe_url}) as edge:
+        stub = probe.pb_grpc.ProbeServiceStub(edge.channel)
+        stream = stub.DownloadProbe(probe.pb.GetProbeRequest(), metadata=edge.metadata_for(user, grants=READ))
+        next(stream)
+        stream.cancel()
+        eventually(lambda: left == [f"users/{user}"], 5)
+
+
+def test_what_is_late_is_not_committed(probe, probe_service, probe_url):
+    ended = threading.Event()
+
+    def slow(pb, calls, request, context):
+        def create(session):
+            session.execute(text("INSERT INTO effect (name) VALUES ('late')"))
+            session.execute(text("SELECT pg_sleep(0.4)"))
+            return pb.Probe()
+
+        try:
+            return calls.write(request, pb.Probe, create)
+        finally:
+            ended.set()
+
+    with running([probe_service(CreateProbe=slow)], {"probe": probe_url}) as edge:
+        stub = probe.pb_grpc.ProbeServiceStub(edge.channel)
+        metadata = edge.metadata_for(grants={"probe.create": Reach.ALL})
+        error = error_of(lambda: stub.CreateProbe(probe.pb.CreateProbeRequest(), metadata=metadata, timeout=0.2))
+        assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert ended.wait(5)
+        ended.clear()
+        call = stub.CreateProbe.future(probe.pb.CreateProbeRequest(), metadata=metadata, timeout=20)
+        time.sleep(0.1)  # so that the call is under way when its client leaves
+        call.cancel()
+        assert ended.wait(5)
+        with edge.runtimes["probe"].database.engine.connect() as connection:
+            assert connection.scalar(text("SELECT count(*) FROM effect WHERE name = 'late'")) == 0
+
+
+def test_a_client_without_a_deadline_gets_the_longest_one(probe, probe_service, probe_url):
+    from chassis import deadlines
+
+    def left(pb, calls, request, context):
+        return pb.Probe(text=str(deadlines.remaining(-1)))
+
+    with running([probe_service(OpenDoor=left)], {"probe": probe_url}) as edge:
+        stub = probe.pb_grpc.ProbeServiceStub(edge.channel)
+        assert 29 < float(stub.OpenDoor(probe.pb.GetProbeRequest()).text) <= 30
+        assert 29 < float(stub.OpenDoor(probe.pb.GetProbeRequest(), timeout=300).text) <= 30
+        assert 1 < float(stub.OpenDoor(probe.pb.GetProbeRequest(), timeout=2).text) < 2.1
+
+
+def test_a_server_says_what_it_serves_and_that_it_is_well(edge):
+    health = health_pb2_grpc.HealthStub(edge.channel)
+    for name in ("", "probe", "crm.probe.v1.ProbeService"):
+        assert health.Check(health_pb2.HealthCheckRequest(service=name)).status == 1
+    names = ProtoReflectionDescriptorDatabase(edge.channel).get_services()
+    assert {"crm.probe.v1.ProbeService", "crm.common.v1.TestClockService", "grpc.health.v1.Health"} <= set(names)
+
+
+def test_a_read_is_one_round_trip(edge, stub, probe, tmp_path):
+    metadata = edge.metadata_for(grants=READ)
+    with (tmp_path / "protocol").open("w+") as log:
+        with edge.runtimes["probe"].database.pool_engine.connect() as connection:
+            driver = connection.connection.dbapi_connection
+            driver.pgconn.trace(log.fileno())
+        # The pool hands out the connection that was given back last.
+        stub.GetProbe(probe.pb.GetProbeRequest(name="probes/1"), metadata=metadata)
+        driver.pgconn.untrace()
+        log.seek(0)
+        sent = [line.split("\t")[3].strip() for line in log if line.split("\t")[1] == "F"]
+    assert sent.count("Sync") + sent.count("Query") == 1
+    assert sent.count("Execute") == 1
+
+
+def test_a_method_without_access_keeps_the_server_from_starting(probe):
+    descriptor = probe.pb.DESCRIPTOR.services_by_name["SilentService"]
+    servicer = Servicer(
+        descriptor, probe.pb_grpc.SilentServiceServicer(), probe.pb_grpc.add_SilentServiceServicer_to_server
+    )
+    silent = Service("silent", Path(), lambda runtime: [servicer])
+    settings = Settings.read({"GRPC_LISTEN": "127.0.0.1:0", "DATABASE_URL_SILENT": "postgresql://127.0.0.1:1/x"})
+    from chassis.cli import make_runtime
+
+    with pytest.raises(Invalid, match=r"SilentService.GetProbe must state") as caught:
+        build_server(settings, [(silent, make_runtime(settings, silent))], authority=LocalAuthority())
+    assert caught.value.reason == "MISSING_ACCESS"
+
+
+def test_a_port_in_use_is_named(edge, probe_service, probe_url):
+    with (
+        pytest.raises(Invalid, match="in use") as caught,
+        running([probe_service()], {"probe": probe_url}, environment={"GRPC_LISTEN": edge.target}),
+    ):
+        pass
+    assert caught.value.reason == "PORT_IN_USE"
+
+
+def test_a_stopping_server_finishes_what_is_under_way(probe, probe_service, probe_url):
+    began = threading.Event()
+
+    def slow(pb, calls, request, context):
+        began.set()
+        with calls.database.engine.connect() as connection:
+            connection.execute(text("SELECT pg_sleep(0.3)"))
+        return pb.Probe(text="done")
+
+    with running([probe_service(OpenDoor=slow)], {"probe": probe_url}) as edge:
+        stub = probe.pb_grpc.ProbeServiceStub(edge.channel)
+        call = stub.OpenDoor.future(probe.pb.GetProbeRequest(), timeout=5)
+        assert began.wait(5)
+        edge.server.stop(grace=5)
+        assert call.result().text == "done"
+        assert edge.server.health.checks["draining"]()
