@@ -16,7 +16,7 @@ from chassis.errors import Invalid
 MINIMUM_LENGTH = 10
 MAXIMUM_LENGTH = 256
 
-# Argon2id at more than twice OWASP's least cost (19 MiB, 2 passes); one lane, as calls already run side by side.
+# Argon2id above OWASP's least cost of 19 MiB and 2 passes; one lane, as calls already run side by side.
 _hasher = PasswordHasher(time_cost=2, memory_cost=32 * 1024, parallelism=1)
 _busy = BoundedSemaphore(min(os.cpu_count() or 2, 8))
 _NOBODY = _hasher.hash("no password has this hash" + os.urandom(16).hex())
@@ -45,11 +45,12 @@ def hash_password(password: str) -> str:
 
 def verify_password(password_hash: str | None, password: str) -> bool:
     """Whether the password is the one kept. For nobody's hash it is not, which takes as long to find out."""
-    if len(password) > MAXIMUM_LENGTH:
-        password = ""
+    plain = _normal(password)
+    if len(plain) > MAXIMUM_LENGTH:
+        plain = ""
     try:
         with _busy:
-            return _hasher.verify(password_hash or _NOBODY, _normal(password)) and password_hash is not None
+            return _hasher.verify(password_hash or _NOBODY, plain) and password_hash is not None
     except (VerificationError, InvalidHashError):
         return False
 
