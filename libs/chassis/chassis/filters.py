@@ -227,6 +227,9 @@ _PARSERS: Mapping[FieldKind, Callable[[str, str], Any]] = {
 def _operands(field: Field, value: Any) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
     """The column and the value in types that compare exactly, and by the column's index wherever that is possible."""
     column = stored(field.column)
+    if field.kind is FieldKind.ENUM:
+        # Written out, so that PostgreSQL plans by how common the value is. It is one of the choices.
+        return column, literal(value, column.type, literal_execute=True)
     if field.kind is not FieldKind.NUMBER:
         return column, literal(value, column.type)
     if isinstance(column.type, Integer):

@@ -105,7 +105,8 @@ def matches(
 def _conditions(words: Iterable[str], grams_column: AnyColumn, text_column: AnyColumn) -> Iterable[ColumnElement[bool]]:
     for word in words:
         if keys := grams(word):
-            yield grams_column.bool_op("@>")(literal(keys, ARRAY(Integer)))
+            # Written out, so that PostgreSQL plans each search by how common its grams are.
+            yield grams_column.bool_op("@>")(literal(keys, ARRAY(Integer), literal_execute=True))
         yield text_column.like(containing(word))
 
 

@@ -107,7 +107,7 @@ def test_a_long_query_is_refused():
 def test_a_selective_query_uses_the_index(session, query):
     session.execute(text("ANALYZE row"))
     statement = select(Row.id).where(matches(query, Row.grams, Row.search_text))
-    compiled = statement.compile(dialect=postgresql.psycopg.dialect())
+    compiled = statement.compile(dialect=postgresql.psycopg.dialect(), compile_kwargs={"render_postcompile": True})
     connection = session.connection().connection.driver_connection
     explained = connection.execute("EXPLAIN (ANALYZE, COSTS OFF) " + str(compiled), compiled.params).fetchall()
     plan = "\n".join(line for (line,) in explained)
