@@ -205,7 +205,7 @@ def session(make_database):
     engine.dispose()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(some=st.lists(rows, min_size=1, max_size=10), tree=trees)
 def test_sql_agrees_with_a_plain_evaluation(session, some, tree):
     some = [{**row, "id": number} for number, row in enumerate(some)]

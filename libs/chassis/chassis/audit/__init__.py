@@ -1,0 +1,26 @@
+"""Who changed what, when, and how it was before: one entry per write, in the transaction of the write.
+
+Entries are sealed into blocks, each of which holds the digests of its entries and the hash of the block before,
+so that an entry altered, removed or slipped in afterwards is found by `verify`. Writers take no lock for it:
+`seal` runs on its own and takes the entries that nothing can precede any more, in the order (xid, id), namely
+those of transactions older than any still running.
+"""
+
+from chassis.audit.chain import head, seal, unsealed
+from chassis.audit.entries import Change, record, record_all
+from chassis.audit.model import AuditBlock, AuditEntry
+from chassis.audit.verification import Break, BrokenLink, verify
+
+__all__ = [
+    "AuditBlock",
+    "AuditEntry",
+    "Break",
+    "BrokenLink",
+    "Change",
+    "head",
+    "record",
+    "record_all",
+    "seal",
+    "unsealed",
+    "verify",
+]
