@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from chassis import logs, telemetry
 from chassis.callers import service_caller
 from chassis.db import Database
-from chassis.errors import DomainError, Invalid
+from chassis.errors import DomainError, Invalid, Unavailable
 from chassis.service import Runtime, Service
 from chassis.settings import Settings
 from chassis.testclock import suite_clock
@@ -81,6 +81,23 @@ def migrate(settings: Settings, services: Sequence[Service]) -> None:
                 runtime.database.dispose()
 
 
+def declare_queues(settings: Settings, services: Sequence[Service]) -> None:
+    """Make sure that the queues of the services' handlers exist.
+
+    Events published before a queue exists do not reach it. A worker declares the queues of its own services before
+    it publishes anything. With workers of their own, all services' queues must be declared before the first of
+    them starts. Raises Unavailable if the broker is away.
+    """
+    from chassis.bus.topology import BROKER_FAULTS, declare_all
+
+    for service in services:
+        subscriptions = service.subscriptions(make_runtime(settings, service))
+        try:
+            declare_all(settings.amqp_url, subscriptions)
+        except BROKER_FAULTS as fault:
+            raise Unavailable("BROKER_UNAVAILABLE", "the message broker does not answer") from fault
+
+
 def main(service: Service) -> None:
     """Run the command line of one service: the entry point of its distribution. Exits the process."""
     sys.exit(run(service, sys.argv[1:]))
@@ -140,6 +157,8 @@ def _work(service: Service, settings: Settings, chosen: argparse.Namespace) -> i
 def _migrate(service: Service, settings: Settings, chosen: argparse.Namespace) -> int:
     logs.start(settings, f"{service.name}-migrate")
     migrate(settings, [service])
+    if settings.amqp_url:
+        declare_queues(settings, [service])
     return 0
 
 

@@ -9,7 +9,7 @@ from chassis.bus.handlers import Subscription
 from chassis.bus.lanes import Delivery
 from chassis.callers import service_caller
 from chassis.db import Database, ServiceSession
-from chassis.telemetry import span_from
+from chassis.telemetry import current_trace_id, span_from
 
 log = logging.getLogger(__name__)
 
@@ -19,18 +19,19 @@ def handle(database: Database, subscription: Subscription, batch: Sequence[Deliv
 
     Raises whatever the handler raises; then none of them has taken effect.
     """
-    handled: list[tuple[Delivery, float]] = []
+    handled: list[tuple[Delivery, float, str]] = []
     with database.write(service_caller(database.service)) as session:
         unclaimed = inbox.claim(session, subscription.queue, [delivery.event.id for delivery in batch])
         for delivery in batch:
             if delivery.event.id in unclaimed:
                 unclaimed.discard(delivery.event.id)
-                handled.append((delivery, _make_effect(session, subscription, delivery)))
+                handled.append((delivery, *_make_effect(session, subscription, delivery)))
     metrics.HANDLED.labels(subscription.queue, "repeated").inc(len(batch) - len(handled))
-    for delivery, seconds in handled:
+    for delivery, seconds, trace_id in handled:
         metrics.HANDLED.labels(subscription.queue, "handled").inc()
         metrics.HANDLER_SECONDS.labels(subscription.queue).observe(seconds)
-        log.info("event handled", extra=_fields(subscription, delivery) | {"ms": round(seconds * 1000, 1)})
+        fields = _fields(subscription, delivery, trace_id)
+        log.info("event handled", extra=fields | {"ms": round(seconds * 1000, 1)})
 
 
 def report_failure(subscription: Subscription, delivery: Delivery, error: Exception, retry_in: float | None) -> None:
@@ -40,26 +41,28 @@ def report_failure(subscription: Subscription, delivery: Delivery, error: Except
     log.error(
         "event failed" if retry_in is not None else "event set aside as a dead letter",
         exc_info=error,
-        extra=_fields(subscription, delivery)
+        extra=_fields(subscription, delivery, delivery.event.trace_id)
         | {"attempts": delivery.attempts, "retry_in": retry_in, "error": type(error).__name__},
     )
 
 
-def _make_effect(session: ServiceSession, subscription: Subscription, delivery: Delivery) -> float:
-    event, started = delivery.event, time.monotonic()
+def _make_effect(session: ServiceSession, subscription: Subscription, delivery: Delivery) -> tuple[float, str]:
+    """Returns how many seconds it took, and in which trace."""
+    event, started, trace_id = delivery.event, time.monotonic(), delivery.event.trace_id
     if event.name in subscription.events:  # else it is left from a time when the handler wanted it
         attributes = {"event.id": str(event.id), "queue": subscription.queue}
         with span_from(event.traceparent, f"{subscription.queue} {event.name}", attributes=attributes):
             subscription.handle(session, event)
             session.flush()
-    return time.monotonic() - started
+            trace_id = current_trace_id()
+    return time.monotonic() - started, trace_id
 
 
-def _fields(subscription: Subscription, delivery: Delivery) -> dict[str, object]:
+def _fields(subscription: Subscription, delivery: Delivery, trace_id: str) -> dict[str, object]:
     event = delivery.event
     return {
         "event": str(event.id),
         "type": event.type,
         "handler": subscription.queue,
-        "trace_id": event.trace_id,
+        "trace_id": trace_id,
     }
