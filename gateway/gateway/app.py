@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import orjson
+from chassis import telemetry
 from crm.identity.v1 import auth_service_pb2
 from prometheus_client import REGISTRY, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -62,6 +63,7 @@ class Gateway:
         finally:
             await self.listener.stop()
             await self._services.close()
+            telemetry.flush()
 
     def context(self, token: str, locale: str) -> Context:
         """The context of one operation."""

@@ -1,6 +1,7 @@
 """The public schema. `python -m gateway.schema --write` writes `schema.graphql`, `--check` compares with it."""
 
 import sys
+from functools import cache
 from pathlib import Path
 
 import strawberry
@@ -43,6 +44,7 @@ class Mutation(
     pass
 
 
+@cache
 def make_schema() -> strawberry.Schema:
     """The schema with all its parts."""
     return strawberry.Schema(Query, Mutation, Subscription, config=CONFIG)

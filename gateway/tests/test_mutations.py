@@ -71,7 +71,8 @@ async def test_no_custom_field_given_changes_none(suite):
 async def test_nested_inputs_become_messages(suite):
     grants = [{"permission": "customer.read", "scope": "CUSTOM", "departmentIds": ["departments/1"]}]
     data = await suite.run(
-        "mutation($input: CreateRoleInput!) { createRole(input: $input) { grants { permission scope departmentIds } } }",
+        """mutation($input: CreateRoleInput!) {
+            createRole(input: $input) { grants { permission scope departmentIds } } }""",
         {"input": {"name": "主管", "grants": grants}},
     )
     assert data["createRole"]["grants"] == grants
