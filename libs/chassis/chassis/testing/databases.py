@@ -31,7 +31,7 @@ def create_database(server: str, service: str, migrations: Path | None) -> str:
     Without migrations it holds the chassis tables alone.
     """
     digest = _sources_digest(migrations)
-    prefix = f"template_{re.sub('[^a-z0-9]', '_', service.lower())}_"
+    prefix = f"template_{re.sub('[^a-z0-9]', '_', service.lower()) if migrations else 'chassis'}_"
     template, name = prefix + digest, f"test_{service.lower()}_{uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as admin:
         for _ in range(3):
