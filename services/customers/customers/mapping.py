@@ -54,7 +54,7 @@ def customer_to_proto(row: Any) -> customer_pb2.Customer:
         create_time=row.create_time,
         update_time=row.update_time,
     )
-    if row.country is not None or any(getattr(row, part) is not None for part in _ADDRESS):
+    if row.country is not None:  # which every address has
         message.address.CopyFrom(customer_pb2.Address(**{part: getattr(row, part) for part in _ADDRESS}))
     if row.custom:
         message.custom_fields.update(row.custom)

@@ -7,8 +7,7 @@ from chassis.names import parse_name
 from crm.leads.v1 import follow_up_pb2, follow_up_service_pb2, follow_up_service_pb2_grpc
 
 from leads import mapping, queries
-from leads.clients import Customers
-from leads.usecases.log_follow_up import log_follow_up
+from leads.usecases.log_follow_up import Customers, log_follow_up
 
 
 class FollowUpServicer(follow_up_service_pb2_grpc.FollowUpServiceServicer):

@@ -1,6 +1,6 @@
-"""What this service asks other services for: ports, and their adapters over gRPC."""
+"""What this service asks other services for, over gRPC. The ports are beside the use cases that need them."""
 
-from typing import Protocol, cast
+from typing import cast
 from uuid import UUID
 
 import grpc
@@ -12,14 +12,6 @@ from crm.customers.v1.customer_service_pb2_grpc import CustomerServiceStub
 _SECONDS = 3.0
 
 
-class Customers(Protocol):
-    """The customers service."""
-
-    def owner_of(self, customer_id: UUID) -> UUID | None:
-        """Who looks after a customer. Raises NotFound if the caller may not see it, Unavailable if nobody answers."""
-        ...
-
-
 class GrpcCustomers:
     """The customers service over a channel that passes on the caller's token."""
 
@@ -27,7 +19,7 @@ class GrpcCustomers:
         self._stub = CustomerServiceStub(channel)
 
     def owner_of(self, customer_id: UUID) -> UUID | None:
-        """See `Customers.owner_of`."""
+        """See `leads.usecases.log_follow_up.Customers`. Raises Unavailable if the service does not answer."""
         request = GetCustomerRequest(name=make_name("customers", customer_id))
         try:
             customer = self._stub.GetCustomer(request, timeout=_SECONDS)

@@ -16,7 +16,8 @@ ERROR_COLUMNS = ("row", "field", "reason", "message")
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "display_name": ("客户名称", "客户", "客户名", "名称", "公司名称", "公司", "企业名称", "单位名称",
-                     "客户全称", "姓名", "name", "customer", "customer name", "company", "company name", "account", "account name"),
+                     "客户全称", "姓名", "name", "customer", "customer name", "company", "company name",
+                     "account", "account name"),
     "kind": ("客户类型", "客户性质", "customer type", "customer kind"),
     "credit_code": ("统一社会信用代码", "社会信用代码", "信用代码", "税号", "纳税人识别号", "uscc",
                     "unified social credit code"),

@@ -41,8 +41,8 @@ def run_import(run: JobRun) -> None:
     with ExitStack() as stack:
         path = stack.enter_context(run.input_path())
         table = stack.enter_context(open_table(path, options["file_name"]))
-        parser = _parser(run, table.heading)
-        result = {"heading": list(table.heading), "ignored_columns": list(parser.layout.ignored)}
+        layout, parser = _parser(run, table.heading)
+        result = {"heading": list(table.heading), "ignored_columns": list(layout.ignored)}
         run.announce(total=table.total_rows, result=result)
         seen = stack.enter_context(open_seen(run.runtime.database)) if check_only else None
         chunks = stack.enter_context(closing(ReadAhead(_chunks(table.rows(), parser, run.checkpoint))))
@@ -52,14 +52,14 @@ def run_import(run: JobRun) -> None:
         run.succeed(session, total=run.processed)
 
 
-def _parser(run: JobRun, heading: Sequence[str]) -> RowParser:
+def _parser(run: JobRun, heading: Sequence[str]) -> tuple[Layout, RowParser]:
     with run.runtime.database.read(run.caller) as session:
         fields = [field for field in custom_fields.list_fields(session, ENTITY) if not field.archived]
-    layout: Layout = read_heading(heading, run.options["columns"], fields)
+    layout = read_heading(heading, run.options["columns"], fields)
     zone = run.runtime.settings.zone
     used = {field for _, field in layout.columns}
     readers = {field.key: reader(field.type, zone) for field in fields if CUSTOM + field.key in used}
-    return RowParser(layout, frozenset(run.options["empty_values"]), readers)
+    return layout, RowParser(layout, frozenset(run.options["empty_values"]), readers)
 
 
 def _chunks(

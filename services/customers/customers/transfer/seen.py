@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from chassis.db import Database
 from sqlalchemy import Connection, text
@@ -32,9 +33,8 @@ class Seen:
 
     def add(self, identities: Iterable[Identity]) -> None:
         """Remember new customers."""
-        driver = self._connection.connection.driver_connection
-        assert driver is not None
-        with driver.cursor() as cursor, cursor.copy("COPY import_seen FROM STDIN") as copy:
+        cursor: Any = self._connection.connection.cursor()
+        with cursor.copy("COPY import_seen FROM STDIN") as copy:
             for identity in identities:
                 copy.write_row(identity)
 

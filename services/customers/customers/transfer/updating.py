@@ -48,9 +48,9 @@ class Updates:
         """The customers that were changed."""
         return self._changed.values()
 
-    def lock(self, wanted: Sequence[Identity], rows: Sequence[ParsedRow]) -> None:
+    def lock(self, rows: Sequence[ParsedRow]) -> None:
         """Lock the customers that the rows may change, as far as the importer may change them."""
-        ids = sorted({key for identity in wanted for key in self._directory.same(identity)})
+        ids = sorted({key for row in rows for key in self._directory.same(row.identity)})
         statement = select(Customer).where(Customer.id.in_(ids), reach(self._session, "customer.update"))
         if self._write:
             statement = statement.order_by(Customer.id).with_for_update()
@@ -59,17 +59,17 @@ class Updates:
         if any(row.contact for row in rows):
             for contact in self._session.scalars(select(Contact).where(Contact.customer_id.in_(self._entities))):
                 self._contacts.setdefault(contact.customer_id, []).append(contact)
-        for identity in look_up(self._session, self._renamed_persons(wanted)):
+        for identity in look_up(self._session, self._renamed_persons(rows)):
             if identity.id not in self._entities:
                 self._directory.add(identity)
 
-    def apply(self, row: ParsedRow, wanted: Identity, same: Sequence[UUID]) -> bool:
+    def apply(self, row: ParsedRow, same: Sequence[UUID]) -> bool:
         """Change the customer that the row matches; `same` are all that it may mean. Returns whether it changed.
 
         Raises a DomainError, and changes nothing, if the row cannot be applied.
         """
         target = same[0]
-        if len(same) > 1 and not self._directory.matched_by_key(wanted, target):
+        if len(same) > 1 and not self._directory.matched_by_key(row.identity, target):
             raise Invalid(
                 "AMBIGUOUS_MATCH", "several customers bear this name: give the credit code", field="display_name"
             )
@@ -118,7 +118,7 @@ class Updates:
         becomes = Identity(
             customer.id,
             customer.kind,
-            row.name_key,
+            row.identity.name_key,
             values.get("credit_code") or customer.credit_code,
             values.get("external_id") or customer.external_id,
             phones[0] if phones else "",
@@ -180,12 +180,12 @@ class Updates:
             self._changes.append(Change("contact.import", contact.name, old, new))
         return bool(new)
 
-    def _renamed_persons(self, wanted: Sequence[Identity]) -> list[Identity]:
+    def _renamed_persons(self, rows: Sequence[ParsedRow]) -> list[Identity]:
         """What persons found by their external id become, whose phone number the row does not tell."""
         return [
-            identity._replace(phone=customer.phones[0])
-            for identity in wanted
-            if identity.kind == CustomerKind.PERSON and not identity.phone
-            for customer in map(self._entities.get, self._directory.same(identity))
+            row.identity._replace(phone=customer.phones[0])
+            for row in rows
+            if row.identity.kind == CustomerKind.PERSON and not row.identity.phone
+            for customer in map(self._entities.get, self._directory.same(row.identity))
             if customer is not None and customer.phones
         ]

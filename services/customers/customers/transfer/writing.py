@@ -1,62 +1,69 @@
 """Writing thousands of new customers and contacts at once, by COPY."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 from chassis.db import ServiceSession
-from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import ARRAY, INTEGER, JSONB
 
 from customers.model import Contact, Customer
 
+Columns = Mapping[str, Any]
+"""The values of a row to be written, by column. A column that is not given has no value."""
 
-class NewRecord:
-    """A customer or contact to be written: the columns as attributes, as the entity has them."""
-
-    def __init__(self, collection: str, **columns: Any) -> None:
-        self.__dict__.update(columns)
-        self.name = f"{collection}/{columns['id']}"
-
-    def __getattr__(self, column: str) -> Any:
-        """A column that was not given has no value."""
-        if column.startswith("_"):
-            raise AttributeError(column)
-        return None
+BLOCK_ROWS = 200
 
 
-def write_customers(session: ServiceSession, customers: Iterable[NewRecord]) -> None:
+def write_customers(session: ServiceSession, customers: Iterable[Columns]) -> None:
     """Insert customers. A breach of uniqueness, as concurrent calls can cause, loses the transaction."""
     _copy(session, Customer.__table__, customers)
 
 
-def write_contacts(session: ServiceSession, contacts: Iterable[NewRecord]) -> None:
+def write_contacts(session: ServiceSession, contacts: Iterable[Columns]) -> None:
     """Insert contacts of customers that are there."""
     _copy(session, Contact.__table__, contacts)
 
 
-def _copy(session: ServiceSession, table: Table, records: Iterable[NewRecord]) -> None:
+def _copy(session: ServiceSession, table: Any, rows: Iterable[Columns]) -> None:
     names = [column.name for column in table.columns]
     forms = [(column.name, _form(column.type)) for column in table.columns]
-    driver: Any = session.connection().connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({', '.join(names)}) FROM STDIN") as copy:
-        for record in records:
-            values = record.__dict__
-            copy.write_row(
-                [
-                    None if (value := values.get(name)) is None else value if form is None else form(value)
-                    for name, form in forms
-                ]
-            )
+    cursor: Any = session.connection().connection.cursor()
+    lines: list[str] = []
+    with cursor.copy(f"COPY {table.name} ({', '.join(names)}) FROM STDIN") as copy:
+        for row in rows:
+            lines.append(copy_line(row, forms))
+            if len(lines) == BLOCK_ROWS:
+                copy.write("".join(lines))
+                lines.clear()
+        copy.write("".join(lines))
 
 
-def _form(column_type: Any) -> Callable[[Any], str] | None:
-    """How a value is written, where the driver's own way would cost more."""
+Form = Callable[[Any], str]
+
+
+def copy_line(row: Columns, forms: Sequence[tuple[str, Form]]) -> str:
+    """A row in the text format of COPY. The driver's own way takes several times as long."""
+    get = row.get
+    cells = [
+        value if type(value := get(name)) is str or value is None else form(value)  # most are texts
+        for name, form in forms
+    ]
+    texts = "".join(filter(None, cells))
+    if not ("\\" in texts or "\t" in texts or "\n" in texts or "\r" in texts):
+        return "\t".join([r"\N" if cell is None else cell for cell in cells]) + "\n"
+    return "\t".join([r"\N" if cell is None else cell.translate(_ESCAPES) for cell in cells]) + "\n"
+
+
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+def _form(column_type: Any) -> Form:
     if isinstance(column_type, ARRAY):
         return _integers if isinstance(column_type.item_type, INTEGER) else _texts
     if isinstance(column_type, JSONB):
         return lambda value: orjson.dumps(value).decode()
-    return None
+    return str
 
 
 def _integers(values: Sequence[int]) -> str:
@@ -66,4 +73,4 @@ def _integers(values: Sequence[int]) -> str:
 def _texts(values: Sequence[str]) -> str:
     if not values:
         return "{}"
-    return '{"' + '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in values) + '"}'
+    return '{"' + '","'.join([value.replace("\\", "\\\\").replace('"', '\\"') for value in values]) + '"}'

@@ -1,0 +1,119 @@
+"""Lists take the index that suits what is asked for: the planner is not misled by common words or values."""
+
+import random
+from uuid import UUID
+
+import pytest
+from chassis.names import new_id
+from chassis.search import grams
+from crm.common.v1 import filter_pb2
+from customers import queries
+from customers.model import name_key, searched_text
+from psycopg.types.json import Jsonb
+from sqlalchemy import event, text
+
+ROWS = 20_000
+OWNERS = [UUID(int=1000 + number) for number in range(10)]
+COLUMNS = (
+    "id, kind, display_name, name_key, owner_id, owner_department_path, status, phones, emails, tags, custom,"
+    " search_text, grams, creator, version, create_time, update_time"
+)
+TYPES = [
+    "uuid", "text", "text", "text", "uuid", "text", "text", "text[]", "text[]", "text[]", "jsonb", "text", "int4[]",
+    "text", "int4", "timestamptz", "timestamptz",
+]  # fmt: skip
+
+
+@pytest.fixture
+def archive(database, organisation, clock):
+    """20,000 companies of 10 owners; one in 10,000 has the rare status."""
+    dice = random.Random(7)
+    signs = [chr(0x4E00 + number) for number in range(400)]
+    with database.engine.begin() as connection:
+        cursor = connection.connection.driver_connection.cursor()
+        with cursor.copy(f"COPY customer ({COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(TYPES)
+            for number in range(ROWS):
+                name = "".join(dice.choices(signs, k=5)) + f"{number}有限公司"
+                phone = f"+861{dice.randrange(10**10):010d}"
+                found_by = searched_text(name, None, [phone], [])
+                copy.write_row(
+                    (
+                        new_id(),
+                        "COMPANY",
+                        name,
+                        name_key(name),
+                        dice.choice(OWNERS),
+                        organisation.east,
+                        "LOST" if number % 10_000 == 0 else dice.choice(["POTENTIAL", "WON"]),
+                        [phone],
+                        [],
+                        [],
+                        Jsonb({}),
+                        found_by,
+                        grams(found_by),
+                        "users/x",
+                        1,
+                        clock.now,
+                        clock.now.replace(second=number % 60, microsecond=number),
+                    )
+                )
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE customer"))
+
+
+@pytest.fixture
+def plan_of(database, organisation, archive):
+    def plan(query="", **equal):
+        """The plan of a list."""
+        conditions = [
+            filter_pb2.Filter(
+                condition=filter_pb2.Condition(
+                    field=field,
+                    operator=filter_pb2.OPERATOR_EQUAL,
+                    values=[filter_pb2.FilterValue(text=value)],
+                )
+            )
+            for field, value in equal.items()
+        ]
+        wanted = filter_pb2.Filter(all=filter_pb2.FilterList(filters=conditions))
+        sent = []
+
+        def note(connection, cursor, statement, parameters, context, executemany):
+            sent.append((statement, parameters))
+
+        with database.read(organisation.boss.caller()) as session:
+            event.listen(session.get_bind(), "before_cursor_execute", note)
+            queries.list_customers(session, conditions=wanted, query=query, order_by=[], page_size=50, page_token="")
+            event.remove(session.get_bind(), "before_cursor_execute", note)
+            statement, parameters = sent[-1]
+            driver = session.connection().connection.driver_connection
+            rows = driver.execute(f"EXPLAIN (COSTS OFF) {statement}", parameters).fetchall()
+        return "\n".join(row[0] for row in rows)
+
+    return plan
+
+
+def test_lists_take_the_index_that_suits(plan_of):
+    owner = f"users/{OWNERS[3]}"
+    assert "ix_customer_owner" in plan_of(owner=owner, status="WON")
+    assert "ix_customer_update_time" in plan_of()
+    assert "ix_customer_update_time" in plan_of("有限公司")
+    assert "ix_customer_grams" not in plan_of("有限公司", owner=owner, status="WON")
+    assert "ix_customer_grams" in plan_of("1234有限")
+    assert "ix_customer_grams" in plan_of("没有这样的名字", owner=owner)
+    assert "ix_customer_status" in plan_of(status="LOST")
+
+
+def test_a_search_is_planned_anew_for_each_word(database, organisation, archive):
+    """A general plan for all words would read the whole index of grams for the commonest one."""
+    with database.read(organisation.boss.caller()) as session:
+        for _ in range(15):
+            queries.list_customers(
+                session, conditions=filter_pb2.Filter(), query="有限公司", order_by=[], page_size=50, page_token=""
+            )
+        driver = session.connection().connection.driver_connection
+        statements = driver.execute("SELECT statement FROM pg_prepared_statements").fetchall()
+    searches = [statement for (statement,) in statements if "search_text LIKE" in statement]
+    assert searches
+    assert all("grams @> ARRAY[" in statement for statement in searches)
