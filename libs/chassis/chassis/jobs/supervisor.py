@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -15,6 +16,9 @@ from chassis.settings import Settings
 
 INTERVAL = 0.5
 """Seconds between two looks at the queue."""
+
+START_PATIENCE = 30.0
+"""Seconds that a process may take until it has its first job."""
 
 MOST_PROCESSES = 2
 """Job processes of one service at a time; an import keeps about two cores busy."""
@@ -33,6 +37,8 @@ class Supervisor:
         self._command = command or (sys.executable, "-m", "chassis.jobs.run", database.service)
         self._most = most
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._awaited: UUID | None = None
+        self._patience_ends = 0.0
 
     def check(self) -> None:
         """Start a process if a job waits that none is on its way to. Call often; it costs one small query."""
@@ -40,13 +46,13 @@ class Supervisor:
         if len(self._processes) >= self._most:
             return
         with self._database.read(service_caller(self._database.service)) as session:
-            waiting = waiting_jobs(session)
-        if waiting and not self._starting():
+            waiting = [job_id for job_id, _ in waiting_jobs(session)]
+        if waiting and not self._starting(waiting):
             self._processes.append(
                 # Standard input is how the process notices that this one has died.
                 subprocess.Popen(self._command, stdin=subprocess.PIPE, env=self._environment)
             )
-            self._started = time.monotonic()
+            self._awaited, self._patience_ends = waiting[0], time.monotonic() + START_PATIENCE
 
     def stop(self, patience: float = 5) -> None:
         """End the processes. Their jobs go on at their checkpoints when a supervisor runs again."""
@@ -67,11 +73,9 @@ class Supervisor:
         """The processes under way."""
         return [process.pid for process in self._processes if process.poll() is None]
 
-    _started = 0.0
-
-    def _starting(self) -> bool:
-        """Whether a process was started so lately that it may not have taken its job yet."""
-        return bool(self._processes) and time.monotonic() - self._started < 3
+    def _starting(self, waiting: Sequence[UUID]) -> bool:
+        """Whether the process started last is still on its way to the job that it was started for."""
+        return bool(self._processes) and self._awaited in waiting and time.monotonic() < self._patience_ends
 
     @staticmethod
     def _ended(process: "subprocess.Popen[bytes]") -> bool:

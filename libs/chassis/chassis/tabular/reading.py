@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from chassis.errors import Invalid
-from chassis.tabular import csvfile, xlsxfile
+from chassis.tabular import csvfile
 from chassis.tabular.formats import TableFormat, detect_format
 from chassis.tabular.rows import Problem, Row
 
@@ -36,7 +37,7 @@ def open_table(path: Path, file_name: str) -> Iterator[Table]:
     """
     with path.open("rb") as file:
         is_csv = detect_format(file_name, file) is TableFormat.CSV
-    reader: Any = csvfile if is_csv else xlsxfile
+    reader: Any = csvfile if is_csv else import_module("chassis.tabular.xlsxfile")  # costly, and seldom needed
     with reader.open_source(path, file_name) as source:
         rows = source.rows()
         first = next(rows, None)

@@ -6,14 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import IO
 
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-
 MOST_SHEET_ROWS = 1_048_576
 """Rows that a sheet of a workbook holds."""
 
 _TRIGGERS = frozenset("=+-@\t\r")
+_ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # what XML cannot hold
 _PLAIN_NUMBER = re.compile(r"[+-][0-9][0-9 .,-]*")
 
 
@@ -58,8 +55,12 @@ class XlsxWriter:
     """Writes a workbook of texts; what does not fit on one sheet goes to the next."""
 
     def __init__(self, file: IO[bytes], heading: Sequence[str]) -> None:
+        from openpyxl import Workbook
+        from openpyxl.cell import WriteOnlyCell
+
         self._file = file
         self._heading = list(heading)
+        self._text_cell = WriteOnlyCell
         self._workbook = Workbook(write_only=True)
         self._start_sheet()
 
@@ -83,9 +84,9 @@ class XlsxWriter:
         self._rows += 1
 
     def _cell(self, text: str) -> object:
-        text = ILLEGAL_CHARACTERS_RE.sub("", text)
+        text = _ILLEGAL.sub("", text)
         if not text.startswith("="):
             return text
-        cell = WriteOnlyCell(self._sheet, text)
+        cell = self._text_cell(self._sheet, text)
         cell.data_type = "s"
         return cell

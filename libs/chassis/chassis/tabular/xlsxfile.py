@@ -6,8 +6,9 @@ The sheet is parsed as a stream (openpyxl takes ten times as long), so that only
 import math
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -55,14 +56,14 @@ class XlsxSource:
     def rows(self) -> Iterator[Row]:
         """All rows that are not empty."""
         parser = _SheetParser(self.shared, self.styles)
-        with self.archive.open(self.sheet) as stream:
+        with _refusing_damage(), self.archive.open(self.sheet) as stream:
             for row in parser.parse(stream):
                 if any(row.cells):
                     yield row
 
     def count(self) -> int:
         """About how many rows the sheet has; empty ones with a format count too."""
-        with self.archive.open(self.sheet) as stream:
+        with _refusing_damage(), self.archive.open(self.sheet) as stream:
             found, tail = 0, b""
             while block := stream.read(BLOCK):
                 joined = tail + block
@@ -75,13 +76,21 @@ class XlsxSource:
 def open_source(path: Path, file_name: str) -> Iterator[XlsxSource]:
     """Open the workbook at its first visible sheet. Raises Invalid if it is damaged or unpacks to too much."""
     del file_name
-    try:
-        with zipfile.ZipFile(path) as archive:
+    with ExitStack() as stack:
+        with _refusing_damage():
+            archive = stack.enter_context(zipfile.ZipFile(path))
             _check_size(archive)
             sheet, mac_dates = _first_sheet(archive)
             epoch = CALENDAR_MAC_1904 if mac_dates else CALENDAR_WINDOWS_1900
-            yield XlsxSource(archive, sheet, _shared_texts(archive), _styles(archive, epoch))
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, KeyError, EOFError, ElementTree.ParseError, expat.ExpatError):
+            source = XlsxSource(archive, sheet, _shared_texts(archive), _styles(archive, epoch))
+        yield source
+
+
+@contextmanager
+def _refusing_damage() -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, expat.ExpatError, LookupError, ValueError, EOFError):
         raise Invalid("UNREADABLE_FILE", "the workbook is damaged: open it and save it again", field="file") from None
 
 
