@@ -61,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("trace_id", nargs="?", default="", help="the id of a trace, or how it begins")
     events = add("events", _events, "look at the events that handlers gave up on, or hand them over again")
     events.add_argument("--service", choices=SERVICES, help="only this service's handlers")
-    events.add_argument("arguments", nargs=argparse.REMAINDER, metavar="list | show … | replay …")
+    events.add_argument("what", choices=("list", "show", "replay"))
+    events.add_argument("queue", nargs="?", help="for show and replay: the handler's queue, as `list` prints it")
+    events.add_argument("event", nargs="?", help="the id of the event; without it, replay takes all of the queue")
     for name, function, text in (
         ("serve-all", _serve_all, "answer gRPC calls for services, all by default, in this process"),
         ("work-all", _work_all, "handle events, timers and jobs of services in this process"),
@@ -192,11 +194,10 @@ def _events(arguments: argparse.Namespace) -> int:
     from chassis import cli
 
     os.environ.update(_environment(RunFolder.chosen()))
-    codes = [
-        cli.run(service, ["events", *arguments.arguments])
-        for service in _services([arguments.service] if arguments.service else SERVICES)
-    ]
-    return max(codes)
+    # The name of a queue begins with the service whose handler it feeds.
+    owner = arguments.service or (arguments.queue or "").partition(".")[0]
+    told = [word for word in (arguments.what, arguments.queue, arguments.event) if word]
+    return max(cli.run(service, ["events", *told]) for service in _services([owner] if owner else SERVICES))
 
 
 def _services(names: Sequence[str]) -> "list[Service]":
@@ -210,7 +211,8 @@ def _serve_all(arguments: argparse.Namespace) -> int:
     from chassis import cli
     from chassis.settings import Settings
 
-    cli.serve(Settings.read(), _services(arguments.services))
+    services = _services(arguments.services)
+    cli.serve(Settings.read(), services, process_name="serve" if len(services) > 1 else "")
     return 0
 
 

@@ -57,7 +57,7 @@ class GraphQLClient:
         answer: JSON = self.last.json()
         return answer
 
-    def upload(self, document: str, path: str, file: tuple[str, bytes], **variables: Any) -> JSON:
+    def upload(self, document: str, path: str, file: tuple[str, bytes], /, **variables: Any) -> JSON:
         """Run an operation with one file in it, at a path such as `variables.input.file`."""
         operations = json.dumps({"query": document, "variables": variables})
         self.last = self.http.post(

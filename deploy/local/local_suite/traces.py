@@ -87,8 +87,8 @@ def tree(spans: Sequence[Span]) -> list[str]:
     def branch(parent: str, depth: int) -> Iterator[str]:
         for span in children[parent]:
             at, took = (span.start - began) / 1e6, (span.end - span.start) / 1e6
-            notes = " ".join(str(span.attributes[name]) for name in SHOWN if name in span.attributes)
-            text = " ".join(f"{span.name}  {notes}".split())[:160]
+            notes = [str(span.attributes[name]) for name in SHOWN if name in span.attributes]
+            text = " ".join(" ".join([span.name, *(note for note in notes if note not in span.name)]).split())[:160]
             failed = "  ERROR" if span.status == "ERROR" else ""
             yield f"{at:9.1f} {took:9.1f} ms  {span.process:<{width}}  {'  ' * depth}{text}{failed}"
             yield from branch(span.id, depth + 1)

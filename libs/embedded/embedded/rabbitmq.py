@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from embedded import debian
-from embedded.ports import LOOPBACK, accepts, free_port
+from embedded.ports import LOOPBACK, accepts, free_port, is_free
 from embedded.processes import ProcessRef, StartFailed, spawn, wait_for
 
 USER = "crm"
@@ -103,6 +103,8 @@ def start(
         if running is not None:
             return running
         stop(folder)
+        if port and not is_free(port):
+            raise StartFailed(f"port {port} is in use by another program")
         installation = find(cache or default_cache())
         return _launch(folder, installation, port or free_port(), _password(folder, password), seconds)
 

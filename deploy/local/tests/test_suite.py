@@ -1,0 +1,162 @@
+"""The suite as a whole: started, found running, damaged, repaired, stopped, deleted."""
+
+import os
+import subprocess
+import sys
+
+import httpx
+import psutil
+import pytest
+from embedded import postgres, rabbitmq
+from local_suite import running
+from local_suite.layout import RunFolder
+from local_suite.testing import running_suite
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("suite-of-local")]
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory):
+    with running_suite(tmp_path_factory.mktemp("suite")) as suite:
+        yield suite
+
+
+@pytest.fixture
+def crm(suite):
+    """Runs a command on the suite and returns its exit code and what it printed."""
+
+    def run(*arguments, **settings):
+        environment = {**os.environ, "RUN_DIR": str(suite.folder.path), "SAMPLE": "0", "TEST_CLOCK": "1", **settings}
+        environment.pop("CRM_SINCE", None)
+        done = subprocess.run(
+            [sys.executable, "-m", "local_suite", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+def pids(suite):
+    return {name: each.process.pid for name, each in running.started(suite.folder).items()}
+
+
+def test_everything_is_ready_when_it_is_up(suite, crm):
+    code, said = crm("status")
+    assert code == 0
+    assert said.count("ready") == len(suite.processes)
+    assert httpx.get(f"{suite.gateway_url}/readyz").status_code == 200
+    assert suite.admin().run("{ viewer { username } }")["viewer"]["username"] == "admin"
+
+
+def test_all_of_it_stays_on_this_machine_and_below_the_ephemeral_ports(suite):
+    own = [each.process for each in running.started(suite.folder).values()]
+    servers = [postgres.attach(suite.folder.postgres).process, rabbitmq.attach(suite.folder.rabbitmq).process]
+    for reference in own + servers:
+        for connection in psutil.Process(reference.pid).net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN:
+                assert connection.laddr.ip == "127.0.0.1"
+                assert connection.laddr.port < 32768
+
+
+def test_up_again_leaves_what_runs_alone(suite, crm):
+    before = pids(suite)
+    code, said = crm("up")
+    assert code == 0
+    assert "runs already" in said
+    assert pids(suite) == before
+
+
+@pytest.mark.parametrize("name", ["serve", "gateway", "postgres", "rabbitmq"])
+def test_up_repairs_what_was_killed(suite, crm, name):
+    suite.kill(name)
+    assert crm("status")[0] == 1
+    code, said = crm("up")
+    assert code == 0, said
+    assert crm("status")[0] == 0
+    assert suite.admin().run("{ viewer { username } }")
+
+
+def test_only_what_was_killed_is_started(suite, crm):
+    before = pids(suite)
+    suite.kill("work")
+    assert crm("up")[0] == 0
+    after = pids(suite)
+    assert {name for name in after if after[name] != before[name]} == {"work"}
+
+
+def test_the_mode_can_be_changed_while_it_runs(suite, crm):
+    code, said = crm("up", SPLIT="1")
+    assert code == 0, said
+    assert set(pids(suite)) == {
+        "gateway",
+        *(f"{name}-{kind}" for name in ("identity", "customers", "leads") for kind in ("serve", "work")),
+    }
+    assert suite.admin().run("{ viewer { username } }")
+    assert crm("up")[0] == 0
+    assert set(pids(suite)) == {"gateway", "serve", "work"}
+
+
+def test_the_environment_of_a_process_is_told(suite, crm):
+    code, said = crm("env", "serve")
+    assert code == 0
+    told = subprocess.run(
+        ["sh", "-c", f"{said}\necho $GRPC_LISTEN; echo $IDENTITY_TARGET"], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.split() == [suite.target("identity")] * 2
+    assert crm("env", "nobody")[0] == 1
+
+
+def test_a_trace_is_shown_as_a_tree(suite, crm):
+    client = suite.admin()
+    client.run("{ viewer { username } }")
+    trace_id = client.last.headers["x-trace-id"]
+
+    def shown():
+        code, said = crm("trace", trace_id)
+        return code == 0 and "gateway" in said and "serve" in said
+
+    assert any(shown() for _ in range(20))
+    assert trace_id in crm("trace")[1]
+
+
+def test_logs_of_processes_are_printed(crm):
+    assert "serving" in crm("logs", "serve")[1]
+    assert crm("logs", "nobody")[0] == 1
+
+
+def test_down_stops_everything_and_up_brings_back_what_was_there(suite, crm):
+    document = "mutation($input: CreateCustomerInput!) { createCustomer(input: $input) { id } }"
+    customer = suite.admin().run(document, input={"name": "长在"})["createCustomer"]["id"]
+    assert crm("down") == (0, "")
+    assert postgres.attach(suite.folder.postgres) is None
+    assert rabbitmq.attach(suite.folder.rabbitmq) is None
+    assert crm("down") == (0, "")
+    assert crm("up")[0] == 0
+    answer = suite.admin().run("query($id: ID!) { customer(id: $id) { name } }", id=customer)
+    assert answer["customer"]["name"] == "长在"
+
+
+def test_reset_deletes_everything(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    suite = running_suite(folder.path)
+    data = postgres.attach(folder.postgres).data
+    started = [each.process for each in running.started(folder).values()]
+    environment = {**os.environ, "RUN_DIR": str(folder.path)}
+    subprocess.run([sys.executable, "-m", "local_suite", "reset"], env=environment, check=True)
+    assert not folder.path.exists()
+    assert not data.exists()
+    assert not any(process.alive() for process in started)
+    suite.stop()
+
+
+def test_a_folder_of_something_else_is_not_deleted(tmp_path):
+    (tmp_path / "thesis.txt").touch()
+    environment = {**os.environ, "RUN_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-m", "local_suite", "reset"], env=environment, check=False)
+    assert done.returncode == 1
+    assert (tmp_path / "thesis.txt").exists()
