@@ -36,12 +36,12 @@ Read = Callable[[Any], Any]
 
 
 class Record(Generic[M]):
-    """A record as its message holds it."""
+    """A record as its message holds it. The attribute has a name that no field of a contract has."""
 
-    message: M
+    wire: M
 
     def __init__(self, message: M) -> None:
-        self.message = message
+        self.wire = message
 
 
 @dataclass(frozen=True)
@@ -124,13 +124,13 @@ def type_of(descriptor: Descriptor) -> type[Any]:
 def _output(message: Descriptor, field: FieldDescriptor, *, required: bool, reference: bool) -> _Output:
     name, description = field.name, comment_on(message, field.name)
     if is_map(field):
-        return _Output(strawberry.scalars.JSON, lambda record: dict(getattr(record.message, name)), description)
+        return _Output(strawberry.scalars.JSON, lambda record: dict(getattr(record.wire, name)), description)
     annotation, convert = _value(field, reference=reference)
     if field.is_repeated:
         return _Output(list_of(annotation), _reader_of_many(name, convert), description)
     if field.message_type is not None:
         return _Output(annotation | None, _reader_if_set(name, convert), description)
-    plain = attrgetter(f"message.{name}")
+    plain = attrgetter(f"wire.{name}")
     if field.enum_type is not None:
         return _Output(
             annotation if required else annotation | None, lambda record: convert(plain(record)), description
@@ -146,12 +146,12 @@ def list_of(annotation: Any) -> Any:
 
 
 def _reader_of_many(name: str, convert: Read) -> Read:
-    return lambda record: [convert(value) for value in getattr(record.message, name)]
+    return lambda record: [convert(value) for value in getattr(record.wire, name)]
 
 
 def _reader_if_set(name: str, convert: Read) -> Read:
     def read(record: Any) -> Any:
-        message = record.message
+        message = record.wire
         return convert(getattr(message, name)) if message.HasField(name) else None
 
     return read

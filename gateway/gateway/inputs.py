@@ -39,7 +39,7 @@ class Input(Generic[M]):
     fields: dict[str, FieldDescriptor]
     """Attribute → field of the message."""
 
-    def message(self) -> M:
+    def to_proto(self) -> M:
         """The message with what was given."""
         message = self.message_type()
         for _, field, value in self._given():
@@ -149,14 +149,14 @@ def _set(message: Message, field: FieldDescriptor, value: Any) -> None:
     elif isinstance(value, datetime):
         getattr(message, field.name).FromDatetime(value)
     elif field.message_type is not None:
-        getattr(message, field.name).CopyFrom(value.message())
+        getattr(message, field.name).CopyFrom(value.to_proto())
     else:
         setattr(message, field.name, _plain(value))
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Input):
-        return value.message()
+        return value.to_proto()
     return value.value if isinstance(value, Enum) else value
 
 

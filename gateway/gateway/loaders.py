@@ -56,7 +56,7 @@ class Loaders:
 
 def _loader(fetch: Fetch) -> "DataLoader[str, Any]":
     async def load(names: list[str]) -> list[Any]:
-        found = {record.message.name: record for record in await fetch(names)}
+        found = {record.wire.name: record for record in await fetch(names)}
         return [found.get(name) for name in names]
 
     return DataLoader(load_fn=load, max_batch_size=BATCH)

@@ -28,11 +28,11 @@ def relation(collection: str, field: str, *, many: bool, description: str | None
 
     # These return the loader's future as it is: one coroutine less for every record of a list.
     def follow(self: Any, info: Info) -> Any:
-        key = getattr(self.message, field)
+        key = getattr(self.wire, field)
         return info.context.loaders.of(collection).load(key) if key.startswith(prefix) else None
 
     async def follow_all(self: Any, info: Info) -> Any:
-        keys = [key for key in getattr(self.message, field) if key.startswith(prefix)]
+        keys = [key for key in getattr(self.wire, field) if key.startswith(prefix)]
         found = await info.context.loaders.of(collection).load_many(keys)
         return [record for record in found if record is not None]
 

@@ -122,11 +122,11 @@ async def test_locale_and_trace_reach_both_ends(suite):
 async def test_loaders_answer_in_the_order_asked(suite):
     users = suite.gateway.context("Bearer good", "en").loaders.of("users")
     names = [f"users/00000000-0000-7000-8000-{number:012d}" for number in (3, 1, 2)]
-    assert [user.message.name for user in await users.load_many(names)] == names
+    assert [user.wire.name for user in await users.load_many(names)] == names
 
 
 async def test_absent_records_load_as_nothing(suite):
     customers = suite.gateway.context("Bearer good", "en").loaders.of("customers")
     found, absent = await customers.load_many([CUSTOMER, "customers/none"])
-    assert found.message.name == CUSTOMER
+    assert found.wire.name == CUSTOMER
     assert absent is None

@@ -81,7 +81,7 @@ def test_input_keeps_apart_what_is_left_out_and_what_is_null():
 
     given = SomeCustomerInput(level=None, owner_id="users/1")
     assert sorted(given.mask().paths) == ["level", "owner"]
-    assert given.message() == customer_pb2.Customer(owner="users/1")
+    assert given.to_proto() == customer_pb2.Customer(owner="users/1")
 
 
 def test_every_reason_has_its_messages():

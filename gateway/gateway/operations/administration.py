@@ -90,14 +90,14 @@ class AdministrationMutation:
     @mutation("Creates a user.")
     async def create_user(self, info: Info, input: CreateUserInput) -> User | None:  # noqa: A002
         request = user_service_pb2.CreateUserRequest(
-            user=input.message(), request_id=input.request_id or "", password=input.password
+            user=input.to_proto(), request_id=input.request_id or "", password=input.password
         )
         return User(await info.context.calls(info.context.services.users.CreateUser, request))
 
     @mutation("Changes a user.")
     async def update_user(self, info: Info, input: UpdateUserInput) -> User | None:  # noqa: A002
         request = user_service_pb2.UpdateUserRequest(
-            user=input.message(), update_mask=input.mask(), request_id=input.request_id or ""
+            user=input.to_proto(), update_mask=input.mask(), request_id=input.request_id or ""
         )
         return User(await info.context.calls(info.context.services.users.UpdateUser, request))
 
@@ -111,14 +111,14 @@ class AdministrationMutation:
     @mutation("Creates a department.")
     async def create_department(self, info: Info, input: CreateDepartmentInput) -> Department | None:  # noqa: A002
         request = department_service_pb2.CreateDepartmentRequest(
-            department=input.message(), request_id=input.request_id or ""
+            department=input.to_proto(), request_id=input.request_id or ""
         )
         return Department(await info.context.calls(info.context.services.departments.CreateDepartment, request))
 
     @mutation("Changes a department.")
     async def update_department(self, info: Info, input: UpdateDepartmentInput) -> Department | None:  # noqa: A002
         request = department_service_pb2.UpdateDepartmentRequest(
-            department=input.message(), update_mask=input.mask(), request_id=input.request_id or ""
+            department=input.to_proto(), update_mask=input.mask(), request_id=input.request_id or ""
         )
         return Department(await info.context.calls(info.context.services.departments.UpdateDepartment, request))
 
@@ -132,13 +132,13 @@ class AdministrationMutation:
 
     @mutation("Creates a role.")
     async def create_role(self, info: Info, input: CreateRoleInput) -> Role | None:  # noqa: A002
-        request = role_service_pb2.CreateRoleRequest(role=input.message(), request_id=input.request_id or "")
+        request = role_service_pb2.CreateRoleRequest(role=input.to_proto(), request_id=input.request_id or "")
         return Role(await info.context.calls(info.context.services.roles.CreateRole, request))
 
     @mutation("Changes a role.")
     async def update_role(self, info: Info, input: UpdateRoleInput) -> Role | None:  # noqa: A002
         request = role_service_pb2.UpdateRoleRequest(
-            role=input.message(), update_mask=input.mask(), request_id=input.request_id or ""
+            role=input.to_proto(), update_mask=input.mask(), request_id=input.request_id or ""
         )
         return Role(await info.context.calls(info.context.services.roles.UpdateRole, request))
 
@@ -152,7 +152,7 @@ class AdministrationMutation:
 
     @mutation("Creates a machine and returns its secret, once.")
     async def create_client(self, info: Info, input: CreateClientInput) -> ClientWithSecret | None:  # noqa: A002
-        request = client_service_pb2.CreateClientRequest(client=input.message(), request_id=input.request_id or "")
+        request = client_service_pb2.CreateClientRequest(client=input.to_proto(), request_id=input.request_id or "")
         return ClientWithSecret(await info.context.calls(info.context.services.clients.CreateClient, request))
 
     @mutation("Deletes a client and returns its id.")

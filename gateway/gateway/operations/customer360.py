@@ -123,7 +123,7 @@ async def _profile(context: Context, name: str) -> ProfileSection:
 
 
 async def _owner(context: Context, profile: Profile) -> OwnerSection:
-    message = (await profile).customer.message
+    message = (await profile).customer.wire
     user, department = await asyncio.gather(
         _found(context, "users", message.owner), _found(context, "departments", message.owner_department)
     )
@@ -165,7 +165,7 @@ async def _follow_ups(context: Context, name: str) -> FollowUpsSection:
 async def _custom_fields(context: Context, profile: Profile) -> CustomFieldsSection:
     request = custom_field_service_pb2.ListCustomFieldsRequest(entity="customer", page_size=200)
     definitions = (await context.calls(context.services.custom_fields.ListCustomFields, request)).custom_fields
-    values = MessageToDict((await profile).customer.message.custom_fields)
+    values = MessageToDict((await profile).customer.wire.custom_fields)
     return CustomFieldsSection(
         as_of=datetime.now(UTC),
         values=[

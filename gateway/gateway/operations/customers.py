@@ -151,14 +151,14 @@ class CustomersMutation:
     @mutation("Creates a customer; the caller owns it unless another owner is given.")
     async def create_customer(self, info: Info, input: CreateCustomerInput) -> Customer | None:  # noqa: A002
         request = customer_service_pb2.CreateCustomerRequest(
-            customer=input.message(), request_id=input.request_id or ""
+            customer=input.to_proto(), request_id=input.request_id or ""
         )
         return Customer(await info.context.calls(info.context.services.customers.CreateCustomer, request))
 
     @mutation("Changes a customer: the fields that are given, of its custom fields the keys that are given.")
     async def update_customer(self, info: Info, input: UpdateCustomerInput) -> Customer | None:  # noqa: A002
         request = customer_service_pb2.UpdateCustomerRequest(
-            customer=input.message(), update_mask=input.mask(), request_id=input.request_id or ""
+            customer=input.to_proto(), update_mask=input.mask(), request_id=input.request_id or ""
         )
         return Customer(await info.context.calls(info.context.services.customers.UpdateCustomer, request))
 
@@ -183,13 +183,13 @@ class CustomersMutation:
 
     @mutation("Creates a contact.")
     async def create_contact(self, info: Info, input: CreateContactInput) -> Contact | None:  # noqa: A002
-        request = contact_service_pb2.CreateContactRequest(contact=input.message(), request_id=input.request_id or "")
+        request = contact_service_pb2.CreateContactRequest(contact=input.to_proto(), request_id=input.request_id or "")
         return Contact(await info.context.calls(info.context.services.contacts.CreateContact, request))
 
     @mutation("Changes a contact.")
     async def update_contact(self, info: Info, input: UpdateContactInput) -> Contact | None:  # noqa: A002
         request = contact_service_pb2.UpdateContactRequest(
-            contact=input.message(), update_mask=input.mask(), request_id=input.request_id or ""
+            contact=input.to_proto(), update_mask=input.mask(), request_id=input.request_id or ""
         )
         return Contact(await info.context.calls(info.context.services.contacts.UpdateContact, request))
 
@@ -203,7 +203,7 @@ class CustomersMutation:
 
     @mutation("Creates a field of the company's own. It takes values from now on.")
     async def create_custom_field(self, info: Info, input: CreateCustomFieldInput) -> CustomField | None:  # noqa: A002
-        message = input.message()
+        message = input.to_proto()
         message.entity = message.entity or "customer"
         request = custom_field_service_pb2.CreateCustomFieldRequest(
             custom_field=message, request_id=input.request_id or ""
@@ -213,6 +213,6 @@ class CustomersMutation:
     @mutation("Changes a field of the company's own.")
     async def update_custom_field(self, info: Info, input: UpdateCustomFieldInput) -> CustomField | None:  # noqa: A002
         request = custom_field_service_pb2.UpdateCustomFieldRequest(
-            custom_field=input.message(), update_mask=input.mask(), request_id=input.request_id or ""
+            custom_field=input.to_proto(), update_mask=input.mask(), request_id=input.request_id or ""
         )
         return CustomField(await info.context.calls(info.context.services.custom_fields.UpdateCustomField, request))

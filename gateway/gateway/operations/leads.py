@@ -72,5 +72,7 @@ class LogFollowUpInput(Input[follow_up_pb2.FollowUp]):
 class LeadsMutation:
     @mutation("Logs a follow-up on a customer.")
     async def log_follow_up(self, info: Info, input: LogFollowUpInput) -> FollowUp | None:  # noqa: A002
-        request = follow_up_service_pb2.LogFollowUpRequest(follow_up=input.message(), request_id=input.request_id or "")
+        request = follow_up_service_pb2.LogFollowUpRequest(
+            follow_up=input.to_proto(), request_id=input.request_id or ""
+        )
         return FollowUp(await info.context.calls(info.context.services.follow_ups.LogFollowUp, request))

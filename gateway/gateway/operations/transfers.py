@@ -81,7 +81,7 @@ class TransfersMutation:
         file: Upload,
         input: ImportCustomersInput | None = None,  # noqa: A002
     ) -> ImportJob | None:
-        options = input.message() if input else job_pb2.ImportOptions()
+        options = input.to_proto() if input else job_pb2.ImportOptions()
         options.request_id = (input.request_id if input else None) or ""
         options.file_name = options.file_name or file.filename or ""
         calls = info.context.calls

@@ -28,7 +28,7 @@ class Contact(Record[contact_pb2.Contact], Node):
 class Customer(Record[customer_pb2.Customer], Node):
     @field("The people to talk to, the primary one first.")
     async def contacts(self, info: Info) -> list[Contact]:
-        return await info.context.loaders.contacts.load(self.message.name)
+        return await info.context.loaders.contacts.load(self.wire.name)
 
 
 @strawberry.type(description="A page of customers.")
@@ -65,12 +65,12 @@ class RowError(Record[job_pb2.RowError]):
 class ImportJob(Record[job_pb2.ImportJob]):
     @field("Where the refused rows can be downloaded as a file, once there are some.")
     def error_file_url(self) -> str | None:
-        return f"/files/importErrors/{self.message.name.partition('/')[2]}" if self.message.failed_rows else None
+        return f"/files/importErrors/{self.wire.name.partition('/')[2]}" if self.wire.failed_rows else None
 
 
 @derive(job_pb2.ExportJob, relations={"creator": "users"})
 class ExportJob(Record[job_pb2.ExportJob]):
     @field("Where the file can be downloaded, once it is done.")
     def file_url(self) -> str | None:
-        done = self.message.state == job_pb2.JOB_STATE_SUCCEEDED
-        return f"/files/exports/{self.message.name.partition('/')[2]}" if done else None
+        done = self.wire.state == job_pb2.JOB_STATE_SUCCEEDED
+        return f"/files/exports/{self.wire.name.partition('/')[2]}" if done else None

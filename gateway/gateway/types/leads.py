@@ -18,8 +18,8 @@ from gateway.types.customers import Contact
 class FollowUp(Record[follow_up_pb2.FollowUp], Node):
     @field("The contact spoken with.")
     async def contact(self, info: Info) -> Contact | None:
-        name = self.message.contact
+        name = self.wire.contact
         if not name:
             return None
-        contacts = await info.context.loaders.contacts.load(self.message.customer)
-        return next((contact for contact in contacts if contact.message.name == name), None)
+        contacts = await info.context.loaders.contacts.load(self.wire.customer)
+        return next((contact for contact in contacts if contact.wire.name == name), None)
