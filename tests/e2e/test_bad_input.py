@@ -35,7 +35,7 @@ def test_a_malformed_page_token_is_refused(admin, token):
     assert reason(admin, LIST, after=token) == ("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN")
 
 
-@pytest.mark.parametrize("first", [-1, 201, 10_000])
+@pytest.mark.parametrize("first", [-1, 201, 500])
 def test_a_page_size_out_of_range_is_refused(admin, first):
     assert reason(admin, LIST, first=first) == ("INVALID_ARGUMENT", "PAGE_SIZE_OUT_OF_RANGE")
 

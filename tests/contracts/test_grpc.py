@@ -1,0 +1,148 @@
+"""Every gRPC method refuses whom it should. Methods are found by their contracts: a new one is tested as it is."""
+
+import time
+from uuid import uuid4
+
+import grpc
+import pytest
+from chassis.tokens import SigningKeys
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from local_suite.methods import Method, all_methods, call, put, references
+from local_suite.organisations import Organisation
+
+METHODS = all_methods()
+PUBLIC = {
+    "/crm.identity.v1.AuthService/GetKeySet",
+    "/crm.identity.v1.AuthService/IssueClientToken",
+    "/crm.identity.v1.AuthService/Login",
+    "/crm.identity.v1.AuthService/Logout",
+    "/crm.identity.v1.AuthService/RefreshTokens",
+}
+UNSCOPED = {"departments", "roles", "clients", "customFields"}
+"""Collections that whoever may read them sees whole."""
+VALID = {
+    "/crm.leads.v1.FollowUpService/LogFollowUp": {"follow_up": {"method": 1, "content": "好"}},
+    "/crm.customers.v1.ContactService/CreateContact": {"contact": {"display_name": "王"}},
+    "/crm.identity.v1.UserService/ResetUserPassword": {"password": "Correct-horse-9"},
+}
+"""What a request needs besides the record, to get as far as looking for it."""
+
+guarded = pytest.mark.parametrize(
+    "method", [method for method in METHODS if not method.access.public], ids=lambda method: method.path
+)
+
+
+@pytest.fixture(scope="session")
+def channels(suite):
+    opened = {name: grpc.insecure_channel(suite.target(name)) for name in ("identity", "customers", "leads")}
+    yield opened
+    for channel in opened.values():
+        channel.close()
+
+
+@pytest.fixture(scope="session")
+def claims():
+    now = time.time()
+    return {"sub": f"users/{uuid4()}", "iat": now, "exp": now + 600, "jti": str(uuid4()), "roles": [], "pv": 1}
+
+
+@pytest.fixture(scope="session")
+def keys(suite):
+    return SigningKeys.from_pem(suite.environment["TOKEN_SIGNING_KEY"])
+
+
+def test_only_these_methods_are_public():
+    assert {method.path for method in METHODS if method.access.public} == PUBLIC
+
+
+@guarded
+def test_a_caller_without_a_good_token_is_refused(channels, keys, claims, method: Method):
+    now = time.time()
+    foreign = SigningKeys([Ed25519PrivateKey.generate()])
+    tokens = {
+        "MISSING_TOKEN": [None],
+        "TOKEN_EXPIRED": [keys.sign({**claims, "iat": now - 700, "exp": now - 100})],
+        "INVALID_TOKEN": [
+            foreign.sign(claims, headers={"kid": keys.key_ids[0]}),
+            foreign.sign(claims),
+            keys.sign({**claims, "aud": "another"}),
+            "eyJhbGciOiJub25lIn0.e30.",
+            "nonsense",
+        ],
+    }
+    for reason, given in tokens.items():
+        for token in given:
+            outcome = call(channels[method.service], method, method.request(), token)
+            assert (outcome.code, outcome.reason) == ("UNAUTHENTICATED", reason)
+
+
+@guarded
+def test_a_caller_without_the_permission_is_refused(channels, keys, claims, method: Method):
+    outcome = call(channels[method.service], method, method.request(), keys.sign(claims))
+    if method.access.permission:
+        assert (outcome.code, outcome.reason) == ("PERMISSION_DENIED", "PERMISSION_DENIED")
+    else:
+        assert outcome.code != "UNAUTHENTICATED"
+
+
+CREATE = {
+    "customers": ("createCustomer", "CreateCustomerInput", lambda made: {"name": f"隐{uuid4().hex}"}),
+    "contacts": ("createContact", "CreateContactInput", lambda made: {"customerId": made["customers"], "name": "隐"}),
+    "followUps": (
+        "logFollowUp",
+        "LogFollowUpInput",
+        lambda made: {"customerId": made["customers"], "method": "CALL", "content": "隐"},
+    ),
+    "exportJobs": ("exportCustomers", "ExportCustomersInput", lambda made: {}),
+}
+
+
+@pytest.fixture(scope="session")
+def hidden(anyone, suite):
+    """A record of each scoped collection that only the administrator sees."""
+    admin = anyone.sign_in("admin", suite.admin_password)
+    made = {"users": admin.run("{ me { id } }")["me"]["id"]}
+    for collection, (mutation, type_name, values) in CREATE.items():
+        document = f"mutation($input: {type_name}!) {{ {mutation}(input: $input) {{ id }} }}"
+        made[collection] = admin.run(document, input=values(made))[mutation]["id"]
+    document = "mutation($file: Upload!) { importCustomers(file: $file) { id } }"
+    file = ("隐.csv", f"客户名称\n隐{uuid4().hex}\n".encode())
+    made["importJobs"] = admin.upload(document, "variables.file", file, file=None)["importCustomers"]["id"]
+    return made
+
+
+@pytest.fixture(scope="session")
+def narrow(anyone, suite):
+    """The token of a user who holds every permission, for their own records only."""
+    admin = anyone.sign_in("admin", suite.admin_password)
+    organisation = Organisation(admin)
+    role = organisation.role("SELF", *sorted({m.access.permission for m in METHODS if m.access.permission}))
+    return organisation.user(organisation.department("独"), role)[1].token
+
+
+POINTS = [(method, path, collection) for method in METHODS for path, collection in references(method)]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "collection"), POINTS, ids=[f"{method.path}-{'.'.join(path)}" for method, path, _ in POINTS]
+)
+def test_a_hidden_record_cannot_be_told_from_a_missing_one(channels, hidden, narrow, method, path, collection):
+    if collection in UNSCOPED:
+        assert collection not in hidden
+        return
+    outcomes = []
+    for name in (hidden[collection], f"{collection}/{uuid4()}"):
+        request = method.request()
+        for field, value in VALID.get(method.path, {}).items():
+            part = getattr(request, field, None)
+            if isinstance(value, dict):
+                for inner, content in value.items():
+                    setattr(part, inner, content)
+            else:
+                setattr(request, field, value)
+        put(request, path, name)
+        outcome = call(channels[method.service], method, request, narrow)
+        outcomes.append((outcome.code, outcome.reason, outcome.message.replace(name, "…"), outcome.answer))
+    assert outcomes[0] == outcomes[1]
+    if path == ("name",):
+        assert outcomes[0][0] == "NOT_FOUND"
