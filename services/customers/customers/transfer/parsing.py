@@ -15,7 +15,7 @@ from customers import rules
 from customers.model import CustomerKind, name_key
 from customers.transfer.headings import CONTACT, CUSTOM, LIST_FIELDS, Layout
 from customers.transfer.matching import Identity
-from customers.transfer.own_values import split_list
+from customers.transfer.own_values import split_list, split_phones
 
 KIND_WORDS = {"COMPANY": "公司", "PERSON": "个人"}
 STATUS_WORDS = {"POTENTIAL": "潜在", "ENGAGED": "跟进中", "WON": "成交", "DORMANT": "沉睡", "LOST": "流失"}
@@ -107,7 +107,8 @@ class RowParser:
         for index, field in self._lists:
             if text := self._text(cells, index):
                 field = field if named else field.removeprefix(CONTACT)
-                found.setdefault(field, []).extend(split_list(text))
+                split = split_phones if field.endswith("phones") else split_list
+                found.setdefault(field, []).extend(split(text))
         for field, items in found.items():
             of_contact = field.startswith(CONTACT)
             column = field.removeprefix(CONTACT)
