@@ -24,6 +24,7 @@ VALID = {
     "/crm.leads.v1.FollowUpService/LogFollowUp": {"follow_up": {"method": 1, "content": "好"}},
     "/crm.customers.v1.ContactService/CreateContact": {"contact": {"display_name": "王"}},
     "/crm.identity.v1.UserService/ResetUserPassword": {"password": "Correct-horse-9"},
+    "/crm.customers.v1.CustomerService/TransferCustomer": {"owner": "a user"},
 }
 """What a request needs besides the record, to get as far as looking for it."""
 
@@ -120,7 +121,14 @@ def narrow(anyone, suite):
     return organisation.user(organisation.department("独"), role)[1].token
 
 
-POINTS = [(method, path, collection) for method in METHODS for path, collection in references(method)]
+COLLEAGUES = {("owner",), ("customer", "owner"), ("department", "head")}
+"""Fields that may name any colleague, visible or not: work is given to people whose records one need not see."""
+POINTS = [
+    (method, path, collection)
+    for method in METHODS
+    for path, collection in references(method)
+    if path not in COLLEAGUES
+]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +147,7 @@ def test_a_hidden_record_cannot_be_told_from_a_missing_one(channels, hidden, nar
                 for inner, content in value.items():
                     setattr(part, inner, content)
             else:
-                setattr(request, field, value)
+                setattr(request, field, hidden["users"] if value == "a user" else value)
         put(request, path, name)
         outcome = call(channels[method.service], method, request, narrow)
         outcomes.append((outcome.code, outcome.reason, outcome.message.replace(name, "…"), outcome.answer))

@@ -76,7 +76,7 @@ class GraphQLClient:
         """The answers of a subscription, one after the other. It is established when the block begins."""
         url = self.url.replace("http", "ws", 1) + "/graphql"
         with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
-            payload = {"authorization": f"Bearer {self.token}"}
+            payload = {"authorization": f"Bearer {self.token}"} if self.token else {}
             socket.send(json.dumps({"type": "connection_init", "payload": payload}))
             acknowledged = json.loads(socket.recv(timeout=10))
             if acknowledged["type"] != "connection_ack":
