@@ -35,6 +35,8 @@ OUTPUT_FIELDS = {
 }
 """Fields that are exported and never imported, with their headings."""
 
+_WORDS: Mapping[str, Mapping[str, str]] = {"kind": KIND_WORDS, "status": STATUS_WORDS}
+
 Reader = Callable[[Any], str]
 
 
@@ -111,8 +113,9 @@ def _known(session: ServiceSession, zone: ZoneInfo) -> dict[str, tuple[str, Read
 
 def _reader(field: str) -> Reader:
     key = column(field)
-    words: Mapping[str, str] = {"kind": KIND_WORDS, "status": STATUS_WORDS}.get(key, {})
-    return lambda customer: words.get(value := getattr(customer, key), "") or _text(value)
+    if (words := _WORDS.get(key)) is not None:
+        return lambda customer: words[getattr(customer, key)]
+    return lambda customer: _text(getattr(customer, key))
 
 
 def _time_reader(field: str, zone: ZoneInfo) -> Reader:

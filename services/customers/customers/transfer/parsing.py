@@ -28,7 +28,7 @@ _STATUSES = {"潜在": "POTENTIAL", "潜在客户": "POTENTIAL", "跟进中": "E
 _FEW_VALUES = ("level", "industry", "source", "address.country", "address.province", "address.city",
                "address.district", "contact.job_title")  # fmt: skip
 
-_CODE = re.compile(r"[0-9A-HJ-NPQRTUWXY]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}")
+_CODE = re.compile(r"[0-9]{8}[0-9A-HJ-NPQRTUWXY]{10}")
 _CODE_VALUES = {character: value for value, character in enumerate("0123456789ABCDEFGHJKLMNPQRTUWXY")}
 _CODE_WEIGHTS = tuple(3**place % 31 for place in range(17))
 
