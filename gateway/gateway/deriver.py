@@ -92,6 +92,7 @@ def derive(
 
 def check_fields(descriptor: Descriptor, names: set[str]) -> None:
     """Raise TypeError for a name that is no field of the message: the contract has moved on."""
+    assert "wire" not in descriptor.fields_by_name, "the attribute that holds the message would be hidden"
     unknown = names - set(descriptor.fields_by_name)
     if unknown:
         raise TypeError(f"{descriptor.full_name} has no field {', '.join(sorted(unknown))}")

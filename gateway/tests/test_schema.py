@@ -63,6 +63,11 @@ def test_counts_are_whole_numbers():
     assert job.total_rows == 50_000
 
 
+def test_message_may_have_a_field_called_message():
+    job = ImportJob(job_pb2.ImportJob(first_errors=[job_pb2.RowError(row=3, message="no phone")]))
+    assert [(error.row, error.message, error.field) for error in job.first_errors] == [(3, "no phone", None)]
+
+
 def test_record_shows_no_data_in_logs():
     assert "secret" not in repr(Customer(customer_pb2.Customer(display_name="secret")))
 
