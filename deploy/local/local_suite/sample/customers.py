@@ -98,7 +98,7 @@ def _make(random: Random, number: int, owner: Person, theatre: str) -> SampleCus
         level=random.choices(list(LEVELS), weights=list(LEVELS.values()))[0],
         industry=industry,
         source=random.choice(SOURCES),
-        phone=f"{city.area_code}-{random.randint(2, 8)}{random.randint(0, 10**7 - 1):07d}"[:13],
+        phone=f"{city.area_code}-{random.randint(5, 6)}{random.randint(0, 10**7 - 1):07d}"[:13],
         email=f"info@{domain}",
         website=f"https://www.{domain}",
         city=city,
