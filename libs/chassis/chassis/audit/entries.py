@@ -85,7 +85,24 @@ def digest(head: Sequence[str], before: bytes | None, after: bytes | None) -> by
 
 def canonical(values: Mapping[str, Any] | None) -> bytes | None:
     """JSON that comes out the same after a way through jsonb."""
-    return None if values is None else orjson.dumps(_plain(values), option=orjson.OPT_SORT_KEYS)
+    if values is None:
+        return None
+    return orjson.dumps(values if _is_plain(values) else _plain(values), option=orjson.OPT_SORT_KEYS)
+
+
+def _is_plain(values: Mapping[str, Any]) -> bool:
+    """Whether `_plain` would change nothing, as for most records. To rebuild a record costs more than to write it."""
+    for key, value in values.items():
+        kind = type(value)
+        if kind is list:
+            plain = all(type(item) is str for item in value)
+        elif kind is int:
+            plain = -(2**63) <= value < 2**63
+        else:
+            plain = kind is str or kind is bool or value is None
+        if not plain or type(key) is not str:
+            return False
+    return type(values) is dict
 
 
 def _plain(value: Any) -> Any:

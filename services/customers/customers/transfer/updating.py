@@ -9,6 +9,7 @@ from chassis.db import ServiceSession
 from chassis.errors import Denied, DomainError, Duplicate, Invalid
 from chassis.names import new_id
 from sqlalchemy import select
+from sqlalchemy.orm import defer
 
 from customers import rules
 from customers.facts import contact_snapshot, difference, snapshot
@@ -21,7 +22,7 @@ from customers.transfer.parsing import ParsedRow
 from customers.usecases.transfer_customer import transfer_customer
 
 _MATCHED = {"display_name", "credit_code", "phones", "emails"}
-_ADDRESS = ("country", "province", "city", "district", "street", "postal_code")
+_ADDRESS = frozenset({"country", "province", "city", "district", "street", "postal_code"})
 
 
 class Updates:
@@ -52,6 +53,7 @@ class Updates:
         """Lock the customers that the rows may change, as far as the importer may change them."""
         ids = sorted({key for row in rows for key in self._directory.same(row.identity)})
         statement = select(Customer).where(Customer.id.in_(ids), reach(self._session, "customer.update"))
+        statement = statement.options(defer(Customer.grams), defer(Customer.search_text))  # long, and never read
         if self._write:
             statement = statement.order_by(Customer.id).with_for_update()
         self._session.autoflush = False
@@ -79,19 +81,18 @@ class Updates:
                 "DUPLICATE_CUSTOMER", "the customer exists already, and you may not change it", field="display_name"
             )
         values = self._changed_values(row, customer)
-        self._refuse_conflict(row, customer, values)
         owner = self._new_owner(row, customer)
-        before = snapshot(customer)
-        for column, value in values.items():
-            setattr(customer, column, value)
-        old, new = difference(before, snapshot(customer))
-        if new:
-            self._note_change(customer, old, new)
+        if values:
+            self._refuse_conflict(row, customer, values)
+            before = snapshot(customer)
+            for column, value in values.items():
+                setattr(customer, column, value)
+            self._note_change(customer, *difference(before, snapshot(customer)))
         changed_contact = bool(row.contact) and self._apply_contact(customer, row)
         if owner is not None and self._write:
             self._session.flush()
             transfer_customer(self._session, customer.id, owner.id)
-        return bool(new) or changed_contact or owner is not None
+        return bool(values) or changed_contact or owner is not None
 
     def finish(self) -> list[Change]:
         """Write what is pending. Returns what to record of it."""
@@ -99,19 +100,18 @@ class Updates:
         return self._changes
 
     def _changed_values(self, row: ParsedRow, customer: Customer) -> dict[str, Any]:
-        """The columns that the row sets. Cells that are empty leave what is there."""
+        """The columns that the row changes. Cells that are empty leave what is there."""
         if "kind" in row.values and row.values["kind"] != customer.kind:
             raise Invalid("IMMUTABLE_FIELD", "a company cannot become a person, nor the reverse", field="kind")
-        together = {"kind": customer.kind, "credit_code": customer.credit_code} | dict(row.values)
-        if faults := rules.contradictions(together):
+        if faults := rules.contradictions({"kind": customer.kind} | row.values):
             rules.refuse(faults)
         values = dict(row.values)
-        if values.keys() & set(_ADDRESS):
+        if not _ADDRESS.isdisjoint(values):
             whole = rules.with_country({part: getattr(customer, part) for part in _ADDRESS} | values)
             values |= {"country": whole["country"]}
         if row.custom:
             values["custom"] = self._judge_own(row.custom, current=customer.custom)
-        return values
+        return {column: value for column, value in values.items() if getattr(customer, column) != value}
 
     def _refuse_conflict(self, row: ParsedRow, customer: Customer, values: dict[str, Any]) -> None:
         phones = values.get("phones") or customer.phones
@@ -170,15 +170,16 @@ class Updates:
                 self._session.add(contact)
             self._changes.append(Change("contact.import", contact.name, None, contact_snapshot(contact)))
             return True
+        values = {column: value for column, value in row.contact.items() if getattr(contact, column) != value}
+        if not values:
+            return False
         before = contact_snapshot(contact)
-        for column, value in row.contact.items():
+        for column, value in values.items():
             setattr(contact, column, value)
-        old, new = difference(before, contact_snapshot(contact))
-        if new:
-            contact.version += 1
-            contact.update_time = self._session.now
-            self._changes.append(Change("contact.import", contact.name, old, new))
-        return bool(new)
+        self._changes.append(Change("contact.import", contact.name, *difference(before, contact_snapshot(contact))))
+        contact.version += 1
+        contact.update_time = self._session.now
+        return True
 
     def _renamed_persons(self, rows: Sequence[ParsedRow]) -> list[Identity]:
         """What persons found by their external id become, whose phone number the row does not tell."""
