@@ -11,6 +11,8 @@ from crm.common.v1 import job_pb2
 from crm.customers.v1 import transfer_service_pb2, transfer_service_pb2_grpc
 from crm.identity.v1 import auth_service_pb2, auth_service_pb2_grpc
 
+from local_suite.layout import RunFolder
+
 CHUNK = 1 << 20
 POLL_SECONDS = 0.2
 Metadata = tuple[tuple[str, str], ...]
@@ -37,11 +39,13 @@ class Targets:
 
     @classmethod
     def from_environment(cls) -> "Targets":
-        """Read from the environment. Leaves the process with a message if something is missing."""
-        missing = [name for name in VARIABLES if not os.environ.get(name)]
+        """Read from the environment, else from the suite that runs here. Leaves the process with a message if
+        something is missing."""
+        known = {**RunFolder.chosen().read("environment"), **os.environ}
+        missing = [name for name in VARIABLES if not known.get(name)]
         if missing:
-            sys.exit(f"set {', '.join(missing)}; `crm env` prints them for the suite that runs here")
-        return cls(**{field: os.environ[name] for name, field in VARIABLES.items()})
+            sys.exit(f"run `make up` first, or set {', '.join(missing)}")
+        return cls(**{field: known[name] for name, field in VARIABLES.items()})
 
 
 class SuiteClient:
