@@ -7,21 +7,22 @@ from uuid import UUID
 from chassis.audit import Change
 from chassis.db import ServiceSession
 from chassis.errors import Denied, DomainError, Duplicate, Invalid
-from chassis.names import new_id
 from sqlalchemy import select
 from sqlalchemy.orm import defer
 
 from customers import rules
-from customers.facts import contact_snapshot, difference, snapshot
-from customers.model import Contact, Customer, CustomerKind
+from customers.facts import difference, snapshot
+from customers.model import Customer, CustomerKind
 from customers.owners import Owner
 from customers.queries import reach
+from customers.transfer.contact_updates import ContactUpdates
 from customers.transfer.matching import Directory, Identity, look_up
 from customers.transfer.owners import Owners
 from customers.transfer.parsing import ParsedRow
 from customers.usecases.transfer_customer import transfer_customer
 
 _MATCHED = {"display_name", "credit_code", "phones", "emails"}
+_COLUMNS = [column for column in Customer.__table__.columns if column.key not in ("grams", "search_text")]
 _ADDRESS = frozenset({"country", "province", "city", "district", "street", "postal_code"})
 
 
@@ -40,7 +41,8 @@ class Updates:
         self._session, self._directory, self._owners, self._judge_own = session, directory, owners, judge_own
         self._write = write
         self._entities: dict[UUID, Customer] = {}
-        self._contacts: dict[UUID, list[Contact]] = {}
+        self._stored: dict[UUID, Any] = {}
+        self._contacts = ContactUpdates(session, write=write)
         self._changes: list[Change] = []
         self._changed: dict[UUID, Customer] = {}
 
@@ -52,18 +54,35 @@ class Updates:
     def lock(self, rows: Sequence[ParsedRow]) -> None:
         """Lock the customers that the rows may change, as far as the importer may change them."""
         ids = sorted({key for row in rows for key in self._directory.same(row.identity)})
-        statement = select(Customer).where(Customer.id.in_(ids), reach(self._session, "customer.update"))
-        statement = statement.options(defer(Customer.grams), defer(Customer.search_text))  # long, and never read
+        statement = select(*_COLUMNS).where(Customer.id.in_(ids), reach(self._session, "customer.update"))
         if self._write:
             statement = statement.order_by(Customer.id).with_for_update()
         self._session.autoflush = False
-        self._entities = {customer.id: customer for customer in self._session.scalars(statement)}
-        if any(row.contact for row in rows):
-            for contact in self._session.scalars(select(Contact).where(Contact.customer_id.in_(self._entities))):
-                self._contacts.setdefault(contact.customer_id, []).append(contact)
+        self._stored = {customer.id: customer for customer in self._session.execute(statement)}
+        self._contacts.load([row for row in rows if row.contact], self._stored.keys())
+        self._load_entities(rows)
         for identity in look_up(self._session, self._renamed_persons(rows)):
-            if identity.id not in self._entities:
+            if identity.id not in self._stored:
                 self._directory.add(identity)
+
+    def _load_entities(self, rows: Sequence[ParsedRow]) -> None:
+        """Load the customers that will change. Most mostly do not, and to compare rows costs a fraction."""
+        changing = {
+            target
+            for row in rows
+            for target in self._directory.same(row.identity)[:1]
+            if (stored := self._stored.get(target)) is not None and self._differs(row, stored)
+        }
+        statement = select(Customer).where(Customer.id.in_(changing))
+        statement = statement.options(defer(Customer.grams), defer(Customer.search_text))  # long, and never read
+        self._entities = {customer.id: customer for customer in self._session.scalars(statement)}
+
+    def _differs(self, row: ParsedRow, stored: Any) -> bool:
+        return (
+            bool(row.owner or row.custom)
+            or any(getattr(stored, column) != value for column, value in row.values.items())
+            or (bool(row.contact) and self._contacts.differs(stored.id, row.contact))
+        )
 
     def apply(self, row: ParsedRow, same: Sequence[UUID]) -> bool:
         """Change the customer that the row matches; `same` are all that it may mean. Returns whether it changed.
@@ -76,6 +95,8 @@ class Updates:
                 "AMBIGUOUS_MATCH", "several customers bear this name: give the credit code", field="display_name"
             )
         customer = self._entities.get(target)
+        if customer is None and target in self._stored:
+            return False
         if customer is None:
             raise Duplicate(
                 "DUPLICATE_CUSTOMER", "the customer exists already, and you may not change it", field="display_name"
@@ -88,7 +109,7 @@ class Updates:
             for column, value in values.items():
                 setattr(customer, column, value)
             self._note_change(customer, *difference(before, snapshot(customer)))
-        changed_contact = bool(row.contact) and self._apply_contact(customer, row)
+        changed_contact = bool(row.contact) and self._contacts.apply(customer.id, row.contact)
         if owner is not None and self._write:
             self._session.flush()
             transfer_customer(self._session, customer.id, owner.id)
@@ -97,7 +118,7 @@ class Updates:
     def finish(self) -> list[Change]:
         """Write what is pending. Returns what to record of it."""
         self._session.flush()
-        return self._changes
+        return self._changes + self._contacts.changes
 
     def _changed_values(self, row: ParsedRow, customer: Customer) -> dict[str, Any]:
         """The columns that the row changes. Cells that are empty leave what is there."""
@@ -151,42 +172,12 @@ class Updates:
         self._changes.append(Change("customer.import", customer.name, old, new))
         self._changed[customer.id] = customer
 
-    def _apply_contact(self, customer: Customer, row: ParsedRow) -> bool:
-        """Change the customer's contact of that name, or add one."""
-        contacts = self._contacts.setdefault(customer.id, [])
-        contact = next((one for one in contacts if one.display_name == row.contact["display_name"]), None)
-        if contact is None:
-            contact = Contact(
-                **({"phones": [], "emails": []} | dict(row.contact)),
-                id=new_id(),
-                customer_id=customer.id,
-                is_primary=not any(one.is_primary for one in contacts),
-                version=1,
-                create_time=self._session.now,
-                update_time=self._session.now,
-            )
-            contacts.append(contact)
-            if self._write:
-                self._session.add(contact)
-            self._changes.append(Change("contact.import", contact.name, None, contact_snapshot(contact)))
-            return True
-        values = {column: value for column, value in row.contact.items() if getattr(contact, column) != value}
-        if not values:
-            return False
-        before = contact_snapshot(contact)
-        for column, value in values.items():
-            setattr(contact, column, value)
-        self._changes.append(Change("contact.import", contact.name, *difference(before, contact_snapshot(contact))))
-        contact.version += 1
-        contact.update_time = self._session.now
-        return True
-
     def _renamed_persons(self, rows: Sequence[ParsedRow]) -> list[Identity]:
         """What persons found by their external id become, whose phone number the row does not tell."""
         return [
             row.identity._replace(phone=customer.phones[0])
             for row in rows
             if row.identity.kind == CustomerKind.PERSON and not row.identity.phone
-            for customer in map(self._entities.get, self._directory.same(row.identity))
+            for customer in map(self._stored.get, self._directory.same(row.identity))
             if customer is not None and customer.phones
         ]
