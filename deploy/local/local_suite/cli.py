@@ -79,14 +79,14 @@ def _say(text: str) -> None:
 
 def _up(arguments: argparse.Namespace) -> int:
     from local_suite import suite
-    from local_suite.plan import GATEWAY_PORT, Options
+    from local_suite.plan import Options
 
     # Set by whoever installed the suite just before, whose time counts.
     began = float(os.environ.pop("CRM_SINCE", "") or time.time())
     folder = RunFolder.chosen()
     done = suite.up(folder, Options.from_environment(), _say)
     if done.port_moved:
-        _say(f"port {GATEWAY_PORT} is in use by another program; the gateway took the next free one")
+        _say("the gateway's port is in use by another program; it took the next free one")
     state = "runs already" if done.already else f"is ready after {time.time() - began:.1f} s"
     print(f"\nGuanxi CRM {state}: {done.environment['GATEWAY_URL']}/graphql")
     print(f"Log in as admin with the password {done.environment['BOOTSTRAP_ADMIN_PASSWORD']}")

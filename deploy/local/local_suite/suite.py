@@ -30,7 +30,7 @@ class Up:
     environment: Mapping[str, str]
     """What all processes together are told."""
     port_moved: bool
-    """The usual port of the gateway was taken by somebody else."""
+    """The gateway has a port that it did not have before, since that one was taken by somebody else."""
     already: bool
     """Everything ran already, as wished."""
 
@@ -59,8 +59,9 @@ def _up(folder: RunFolder, options: Options, credentials: Credentials, report: R
     alive = {name for name, each in known.items() if each.process.alive()}
     names = [*addresses.SERVERS, *(port for role in wanted for port in role.port_names)]
     held = {port for role in wanted if role.name in alive for port in role.port_names} | _held_by_servers(folder)
+    before = folder.read("ports").get("gateway")
     ports = addresses.choose(folder, options, names, held)
-    moved = not options.port and ports["gateway"] != plan.GATEWAY_PORT and not is_free(plan.GATEWAY_PORT, options.host)
+    moved = not options.port and ports["gateway"] not in (plan.GATEWAY_PORT, before)
 
     with ThreadPoolExecutor(1) as pool:
         broker = pool.submit(_start_broker, folder, credentials, ports["rabbitmq"], report)
