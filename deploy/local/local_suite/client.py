@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import grpc
@@ -38,14 +38,19 @@ class Targets:
     """The password that all people of the sample company get."""
 
     @classmethod
-    def from_environment(cls) -> "Targets":
-        """Read from the environment, else from the suite that runs here. Leaves the process with a message if
+    def here(cls) -> "Targets":
+        """Those in the environment, else those of the suite that runs here. Leaves the process with a message if
         something is missing."""
         known = {**RunFolder.chosen().read("environment"), **os.environ}
         missing = [name for name in VARIABLES if not known.get(name)]
         if missing:
             sys.exit(f"run `make up` first, or set {', '.join(missing)}")
-        return cls(**{field: known[name] for name, field in VARIABLES.items()})
+        return cls.read(known)
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> "Targets":
+        """Those in an environment that has them all."""
+        return cls(**{field: environment[name] for name, field in VARIABLES.items()})
 
 
 class SuiteClient:

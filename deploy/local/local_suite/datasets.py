@@ -124,7 +124,7 @@ def main() -> None:
     present = [dataset for dataset in SETS if (folder / dataset.path).exists()]
     if not present:
         sys.exit(f"{folder} holds none of {', '.join(dataset.path for dataset in SETS)}")
-    suite = SuiteClient(Targets.from_environment())
+    suite = SuiteClient(Targets.here())
     for dataset in present:
         job = load(suite, dataset, folder)
         sys.stdout.write(

@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=plan.customers)
     parser.add_argument("--follow-ups", type=int, default=plan.follow_ups)
     chosen = parser.parse_args()
-    load(SuiteClient(Targets.from_environment()), Plan(chosen.seed, chosen.customers, chosen.follow_ups))
+    load(SuiteClient(Targets.here()), Plan(chosen.seed, chosen.customers, chosen.follow_ups))
 
 
 if __name__ == "__main__":
