@@ -9,7 +9,9 @@ and nothing is left behind in the thread.
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
+from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
 import grpc
@@ -46,8 +48,16 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 class Registrar:
     """Stands in for the grpc.Server when servicers are registered, to wrap their methods."""
 
-    def __init__(self, server: grpc.Server, authenticator: Authenticator, table: Mapping[str, Access]) -> None:
+    def __init__(
+        self,
+        server: grpc.Server,
+        authenticator: Authenticator,
+        table: Mapping[str, Access],
+        stream_pool: ThreadPoolExecutor,
+    ) -> None:
+        """Streams run in a pool of their own, so that long ones never keep short calls waiting."""
         self._server = server
+        self._stream_pool = stream_pool
         self._authenticator = authenticator
         self._table = table
 
@@ -70,6 +80,10 @@ class Registrar:
         }
         make, around, behaviour = kinds[(handler.request_streaming, handler.response_streaming)]
         edge.behaviour = behaviour
+        if handler.request_streaming or handler.response_streaming:
+            pooled: Any = partial(around)  # which, unlike a method, can be given an attribute
+            pooled.experimental_thread_pool = self._stream_pool
+            around = pooled
         return cast(Handler, make(around, _careful(handler.request_deserializer), edge.serializer))
 
 

@@ -95,7 +95,8 @@ def build_server(settings: Settings, hosted: Hosted, *, authority: Authority | N
         options=_OPTIONS,
         maximum_concurrent_rpcs=settings.server_threads * _CALLS_PER_THREAD,
     )
-    registrar = Registrar(server, Authenticator(policy), table)
+    streams = ThreadPoolExecutor(settings.server_threads, thread_name_prefix="stream")
+    registrar = Registrar(server, Authenticator(policy), table, streams)
     for servicer in servicers:
         servicer.register(servicer.implementation, registrar)
     health = _health(hosted, policy, by_service)

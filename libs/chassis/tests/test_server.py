@@ -289,6 +289,23 @@ def test_a_stream_that_the_client_leaves_lets_go_in_its_own_context(probe, probe
         eventually(lambda: left == [f"users/{user}"], 5)
 
 
+def test_streams_do_not_keep_calls_waiting(probe, probe_service, probe_url):
+    release = threading.Event()
+
+    def held(pb, calls, request, context):
+        yield pb.Probe(name="first")
+        release.wait(20)
+
+    service = probe_service(DownloadProbe=held)
+    with running([service], {"probe": probe_url}, environment={"SERVER_THREADS": "1"}) as edge:
+        stub = probe.pb_grpc.ProbeServiceStub(edge.channel)
+        stream = stub.DownloadProbe(probe.pb.GetProbeRequest(), metadata=edge.metadata_for(grants=READ))
+        next(stream)
+        stub.OpenDoor(probe.pb.GetProbeRequest(), timeout=5)
+        release.set()
+        assert list(stream) == []
+
+
 def test_what_is_late_is_not_committed(probe, probe_service, probe_url):
     ended = threading.Event()
 
