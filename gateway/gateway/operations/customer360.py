@@ -6,7 +6,7 @@ not exist or is not visible, nothing else is shown either.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -122,10 +122,11 @@ async def _profile(context: Context, name: str) -> ProfileSection:
     return ProfileSection(as_of=datetime.now(UTC), customer=Customer(message))
 
 
-async def _owner(context: Context, profile: Profile) -> OwnerSection:
+async def _owner(context: Context, profile: Profile, wanted: set[str]) -> OwnerSection:
     message = (await profile).customer.wire
     user, department = await asyncio.gather(
-        _found(context, "users", message.owner), _found(context, "departments", message.owner_department)
+        _found(context, "users", message.owner if "user" in wanted else ""),
+        _found(context, "departments", message.owner_department if "department" in wanted else ""),
     )
     return OwnerSection(as_of=datetime.now(UTC), user=user, department=department)
 
@@ -186,10 +187,10 @@ async def _section(work: Awaitable[Any]) -> Any:
         raise
 
 
-def _begin(context: Context, name: str, wanted: set[str]) -> dict[str, "asyncio.Task[Any]"]:
+def _begin(context: Context, name: str, wanted: Mapping[str, set[str]]) -> dict[str, "asyncio.Task[Any]"]:
     profile = asyncio.ensure_future(_section(_profile(context, name)))
     begin: dict[str, Callable[[], Awaitable[Any]]] = {
-        "owner": lambda: _owner(context, profile),
+        "owner": lambda: _owner(context, profile, wanted["owner"]),
         "contacts": lambda: _contacts(context, name),
         "timeline": lambda: _timeline(context, name),
         "followUps": lambda: _follow_ups(context, name),
@@ -203,14 +204,21 @@ def _begin(context: Context, name: str, wanted: set[str]) -> dict[str, "asyncio.
     return tasks
 
 
-def _selected(selections: Any) -> set[str]:
-    names: set[str] = set()
+def _selected(selections: Any) -> Iterator[SelectedField]:
     for selection in selections:
         if isinstance(selection, SelectedField):
-            names.add(selection.name)
+            yield selection
         else:
-            names |= _selected(selection.selections)
-    return names
+            yield from _selected(selection.selections)
+
+
+def _wanted(info: Info) -> dict[str, set[str]]:
+    """The sections that the operation asks for, and of each the fields."""
+    wanted: dict[str, set[str]] = {}
+    for answer in info.selected_fields:
+        for section in _selected(answer.selections):
+            wanted.setdefault(section.name, set()).update(field.name for field in _selected(section.selections))
+    return wanted
 
 
 @strawberry.type
@@ -222,8 +230,7 @@ class Customer360Query:
     )
     async def customer360(self, info: Info, key: Key) -> Customer360 | None:
         info.context.calls.hurry(ANSWER_SECONDS)
-        wanted = {name for field in info.selected_fields for name in _selected(field.selections)}
-        sections = _begin(info.context, key, wanted)
+        sections = _begin(info.context, key, _wanted(info))
         try:
             await sections["profile"]
         except CallFailed as failure:
