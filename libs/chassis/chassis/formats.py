@@ -26,6 +26,8 @@ def phone(text: str, *, region: str = "CN", field: str = "") -> str:
 
     Without a country code it is a number of the region. Raises Invalid INVALID_PHONE if there can be no such number.
     """
+    if region == "CN" and text.isdigit() and (plain := _chinese(text)):
+        return plain
     typed = unicodedata.normalize("NFKC", text).strip()
     if len(typed) > MAX_PHONE:
         raise _bad_phone(typed, field)
