@@ -11,7 +11,7 @@ import io
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -23,11 +23,13 @@ from crm.customers.v1 import customer_service_pb2, customer_service_pb2_grpc
 from echo import TARGET_RATIO, Load, compare
 from local_suite.client import SuiteClient, Targets
 from local_suite.graphql import GraphQLClient
+from local_suite.organisations import Organisation
 from local_suite.sample.company import make_organisation
 from local_suite.sample.customers import HEADINGS, make_customers
 from local_suite.testing import Suite, running_suite
 
 ROUNDS = 200
+OWNERS = 20
 PICTURE = """query($id: ID!) { customer360(id: $id) {
   profile { customer { name status level } } owner { user { name } } contacts { nodes { name } }
   timeline { nodes { kind summary } } followUps { nodes { content } } customFields { asOf } } }"""
@@ -82,16 +84,15 @@ def shown(took: list[float]) -> str:
     return f"p50 {median(took):.1f} ms, p95 {quantiles(took, n=20)[-1]:.1f} ms"
 
 
-def load_customers(client: SuiteClient, count: int) -> None:
-    """Import that many customers, owned by all of the sample's people."""
+def load_customers(client: SuiteClient, count: int, owners: Sequence[str]) -> None:
+    """Import that many customers, shared evenly by their owners."""
     random = Random(5)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(HEADINGS[:-1])
-    owners = ["admin"]
     for customer in make_customers(random, make_organisation(random), count):
         row = customer.row()[:-1]
-        row[2] = owners[0] if customer.number % 20 == 0 else ""
+        row[2] = owners[customer.number % len(owners)]
         writer.writerow(row)
     began = time.perf_counter()
     job = client.import_customers(job_pb2.ImportOptions(file_name="bench.csv"), text.getvalue().encode())
@@ -178,7 +179,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, running_suite(Path(folder), test_clock=False) as suite:
         client = SuiteClient(Targets.read(suite.environment))
         graphql = suite.admin()
-        load_customers(client, count)
+        organisation = Organisation(graphql)
+        department = organisation.department("销售")
+        load_customers(client, count, [organisation.user(department)[0] for _ in range(OWNERS)])
         name, owner = one_name(client)
         log_follow_ups(graphql, name)
         read_one(suite, client, name, verdicts)
