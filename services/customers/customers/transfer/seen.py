@@ -15,7 +15,8 @@ _CREATE = """
       id uuid, kind text, name_key text, credit_code text, external_id text, phone text);
     CREATE INDEX ON import_seen (external_id);
     CREATE INDEX ON import_seen (credit_code);
-    CREATE INDEX ON import_seen (name_key)
+    CREATE INDEX ON import_seen (name_key);
+    SET enable_seqscan = off
 """
 
 
