@@ -5,7 +5,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import psycopg
 from chassis import custom_fields
@@ -18,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from customers.own_fields import ENTITY
 from customers.transfer.headings import CUSTOM, Layout, read_heading
 from customers.transfer.loading import Chunk, Outcome
+from customers.transfer.new_customers import NewCustomer, new_customer
 from customers.transfer.own_values import reader
 from customers.transfer.parsing import ParsedRow, RowParser
 from customers.transfer.read_ahead import ReadAhead
@@ -45,9 +47,11 @@ def run_import(run: JobRun) -> None:
         result = {"heading": list(table.heading), "ignored_columns": list(layout.ignored)}
         run.announce(total=table.total_rows, result=result)
         seen = stack.enter_context(open_seen(run.runtime.database)) if check_only else None
-        chunks = stack.enter_context(closing(ReadAhead(_chunks(table.rows(), parser, run.checkpoint))))
+        reading = Reading(parser, prepare=not check_only)
+        chunks = stack.enter_context(closing(ReadAhead(reading.chunks(table.rows(), run.checkpoint))))
         for chunk in chunks:
-            _load(run, chunk, seen)
+            outcome = _load(run, chunk, seen)
+            reading.prepare = not check_only and 2 * outcome.created > len(chunk.rows)
     with run.transaction() as session:
         run.succeed(session, total=run.processed)
 
@@ -62,36 +66,52 @@ def _parser(run: JobRun, heading: Sequence[str]) -> tuple[Layout, RowParser]:
     return layout, RowParser(layout, frozenset(run.options["empty_values"]), readers)
 
 
-def _chunks(
-    rows: Iterator[Row], parser: RowParser, checkpoint: dict[str, Any]
-) -> Iterator[list[ParsedRow | RefusedRow]]:
-    done = checkpoint.get("row", 0)
-    left = (row for row in rows if row.number > done) if done else rows
-    while chunk := [parser.parse(row) for row in islice(left, CHUNK_ROWS)]:
-        yield chunk
+class ReadRows(NamedTuple):
+    """Rows that are brought in together, and what is ready of the customers that they may be."""
+
+    rows: list[ParsedRow | RefusedRow]
+    ready: dict[UUID, NewCustomer]
 
 
-def _load(run: JobRun, rows: Sequence[ParsedRow | RefusedRow], seen: Seen | None) -> None:
+class Reading:
+    """Reads a file in a thread of its own."""
+
+    def __init__(self, parser: RowParser, *, prepare: bool) -> None:
+        self._parser = parser
+        self.prepare = prepare
+        """Whether most rows are new customers, so that it is worth while to make them ready ahead."""
+
+    def chunks(self, rows: Iterator[Row], checkpoint: dict[str, Any]) -> Iterator[ReadRows]:
+        """The rows after the checkpoint."""
+        done = checkpoint.get("row", 0)
+        left = (row for row in rows if row.number > done) if done else rows
+        while read := [self._parser.parse(row) for row in islice(left, CHUNK_ROWS)]:
+            ready = {}
+            if self.prepare:
+                ready = {row.identity.id: new_customer(row) for row in read if isinstance(row, ParsedRow)}
+            yield ReadRows(read, ready)
+
+
+def _load(run: JobRun, chunk: ReadRows, seen: Seen | None) -> Outcome:
     """Bring a chunk in, again if a concurrent call creates one of its customers at the same time."""
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(random.uniform(0.01, 0.05) * attempt)  # noqa: S311
         try:
             with run.transaction() as session:
-                outcome = _load_once(session, run, rows, seen)
+                outcome = _load_once(session, run, chunk, seen)
         except (psycopg.Error, DBAPIError) as error:
             if _sqlstate(error) not in _LOST_RACES:
                 raise
         else:
             if seen is not None:
                 seen.add(outcome.new)
-            return
+            return outcome
     raise Unavailable("TOO_MUCH_CONTENTION", "others keep changing the same customers; the import goes on shortly")
 
 
-def _load_once(
-    session: ServiceSession, run: JobRun, rows: Sequence[ParsedRow | RefusedRow], seen: Seen | None
-) -> Outcome:
+def _load_once(session: ServiceSession, run: JobRun, read: ReadRows, seen: Seen | None) -> Outcome:
+    rows = read.rows
     chunk = Chunk(
         session=session,
         import_job=run.name,
@@ -99,6 +119,7 @@ def _load_once(
         write=not run.options["check_only"],
         judge_own=custom_fields.validator(session, ENTITY),
         seen=seen,
+        ready=read.ready,
     )
     outcome = chunk.load([row for row in rows if isinstance(row, ParsedRow)])
     refused = sorted([*outcome.refused, *(row for row in rows if isinstance(row, RefusedRow))], key=_row_number)

@@ -1,6 +1,6 @@
 """Bringing a chunk of rows into the database, in one transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -14,13 +14,21 @@ from chassis.tabular import Problem
 
 from customers.events import CustomersImported
 from customers.facts import state
+from customers.owners import Owner
 from customers.transfer.matching import Directory, Identity, look_up
-from customers.transfer.new_customers import NewCustomers, contact_facts, customer_facts, customer_state, index
+from customers.transfer.new_customers import (
+    CONTACT_COLUMNS,
+    CUSTOMER_COLUMNS,
+    NewCustomer,
+    Stamp,
+    contact_facts,
+    new_customer,
+)
 from customers.transfer.owners import Owners, find_owners
 from customers.transfer.parsing import ParsedRow
 from customers.transfer.seen import Seen
 from customers.transfer.updating import Updates
-from customers.transfer.writing import write_contacts, write_customers
+from customers.transfer.writing import write_lines
 
 STATES_PER_EVENT = 500
 
@@ -51,6 +59,8 @@ class Chunk:
     """False to find out only what would be done."""
     judge_own: JudgeOwn
     seen: Seen | None = None
+    ready: Mapping[UUID, NewCustomer] = field(default_factory=dict)
+    """What new customers some of the rows would be, by their ids."""
 
     def load(self, rows: Sequence[ParsedRow]) -> Outcome:
         """Create and update what the rows say, as if they came one after the other."""
@@ -61,10 +71,9 @@ class Chunk:
 
     def _load(self, rows: Sequence[ParsedRow]) -> int:
         """Load as many of the rows as go together. Returns how many."""
-        self._make = NewCustomers(self.session)
+        self._stamp = Stamp(self.session)
         self._owners: Owners = find_owners(self.session, {row.owner for row in rows})
-        self._customers: dict[UUID, dict[str, Any]] = {}
-        self._contacts: dict[UUID, dict[str, Any]] = {}
+        self._customers: dict[UUID, tuple[NewCustomer, dict[str, Any], Owner | None]] = {}
         wanted = [row.identity for row in rows]
         self._directory = Directory()
         for identity in self._find(wanted):
@@ -87,7 +96,7 @@ class Chunk:
 
     def _find(self, wanted: Sequence[Identity]) -> list[Identity]:
         seen = self.seen.look_up(wanted) if self.seen is not None else []
-        self._seen_ids = {identity.id for identity in seen}
+        self._met = {identity.id for identity in seen}
         return look_up(self.session, wanted) + seen
 
     def _decide(self, row: ParsedRow, same: Sequence[UUID]) -> None:
@@ -105,31 +114,34 @@ class Chunk:
 
     def _met_in_check(self, customer_id: UUID) -> bool:
         """Whether the customer exists only in the file, of which a check keeps no values to compare with."""
-        return not self.write and (customer_id in self._customers or customer_id in self._seen_ids)
+        return customer_id in self._met
 
     def _create(self, row: ParsedRow) -> None:
         owner = self._owners[row.owner]
         if isinstance(owner, DomainError):
             raise owner
         custom = self.judge_own(row.custom, current=None)
-        customer_id = row.identity.id
-        self._customers[customer_id] = self._make.customer(row, custom, owner)
+        key = row.identity.id
+        if self.write:
+            self._customers[key] = self.ready.get(key) or new_customer(row), custom, owner
+        else:
+            self._met.add(key)
         self._directory.add(row.identity)
         self._outcome.new.append(row.identity)
-        if row.contact:
-            self._contacts[customer_id] = self._make.contact(row)
 
     def _write(self) -> None:
-        session, new = self.session, self._customers.values()
-        write_customers(session, map(index, new))
-        write_contacts(session, self._contacts.values())
-        changes = [Change("customer.import", f"customers/{one['id']}", None, customer_facts(one)) for one in new]
+        session, stamp, new = self.session, self._stamp, self._customers.values()
+        contacts = [customer for customer, _, _ in new if customer.contact]
+        lines = [stamp.customer_line(*one) for one in new]
+        write_lines(session, "customer", CUSTOMER_COLUMNS, lines)
+        write_lines(session, "contact", CONTACT_COLUMNS, map(stamp.contact_line, contacts))
+        changes = [Change("customer.import", f"customers/{one[0].id}", None, stamp.facts(*one)) for one in new]
         changes += [
-            Change("contact.import", f"contacts/{one['id']}", None, contact_facts(one))
-            for one in self._contacts.values()
+            Change("contact.import", f"contacts/{one.contact_id}", None, contact_facts(one)) for one in contacts
         ]
         audit.record_all(session, changes + self._updates.finish())
-        states = [*map(customer_state, new), *map(state, self._updates.changed)]
+        states = [stamp.state(customer, owner) for customer, _, owner in new]
+        states += map(state, self._updates.changed)
         outbox.emit_all(
             session,
             [

@@ -500,16 +500,16 @@ class TestJobs:
 
 def test_a_race_with_a_creation_by_hand_is_no_failure(client, database, organisation, stored, monkeypatch):
     """Between the look for duplicates and the insert somebody else creates one of the customers."""
-    write, raced = loading.write_customers, []
+    write, raced = loading.write_lines, []
 
-    def create_first(session, customers):
+    def create_first(session, *lines):
         if not raced:
             raced.append(True)
             with database.write(organisation.wang.caller()) as other:
                 create_customer(other, CustomerDraft({"display_name": "上海华诚科技2有限公司"}, {}))
-        write(session, customers)
+        write(session, *lines)
 
-    monkeypatch.setattr(loading, "write_customers", create_first)
+    monkeypatch.setattr(loading, "write_lines", create_first)
     job = client.bring_in([HEADING, a_row(1), a_row(2), a_row(3)])
     assert raced
     assert counts(job) == (2, 0, 1, 0)

@@ -12,11 +12,15 @@ import pytest
 from chassis.errors import Invalid
 from chassis.jobs import RefusedRow
 from chassis.tabular import Row, open_table
+from chassis.testing import make_caller
 from customers import rules
+from customers.model import Contact, Customer
 from customers.transfer.headings import read_heading
+from customers.transfer.new_customers import CONTACT_COLUMNS, CUSTOMER_COLUMNS
 from customers.transfer.own_values import reader, split_phones
 from customers.transfer.parsing import RowParser, credit_code
-from customers.transfer.writing import copy_line
+from customers.transfer.writing import copy_cells, text_array, write_lines
+from sqlalchemy import text
 
 DATA = Path(os.environ.get("CRM_DATA") or Path(__file__).resolve().parents[5] / "shared" / "data")
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs the public data sets: name their folder in CRM_DATA")
@@ -137,14 +141,19 @@ def test_a_slash_parts_whole_phone_numbers_only():
 
 def test_lines_for_copy_keep_every_character(database):
     values = ["a\tb", "c\\d", "e\nf", "g\rh", r"\N", '"', "", None]
-    forms = [(str(index), str) for index in range(len(values))]
-    with database.engine.connect() as connection:
-        cursor = connection.connection.cursor()
-        columns = ", ".join(f"c{index} text" for index in range(len(values)))
-        cursor.execute(f"CREATE TEMP TABLE line ({columns})")
-        with cursor.copy("COPY line FROM STDIN") as copy:
-            copy.write(copy_line({str(index): value for index, value in enumerate(values)}, forms))
-        assert cursor.execute("SELECT * FROM line").fetchone() == tuple(values)
+    lists = [[], ['"', "\\", "{,}", "", "NULL", "a\tb"]]
+    with database.write(make_caller()) as session:
+        session.execute(
+            text(f"CREATE TEMP TABLE line ({', '.join(f'c{i} text' for i in range(8))}, l text[], m text[])")
+        )
+        line = copy_cells([*values, *map(text_array, lists)])
+        write_lines(session, "line", [*[f"c{i}" for i in range(8)], "l", "m"], [line])
+        assert list(session.execute(text("SELECT * FROM line")).one()) == [*values, *lists]
+
+
+def test_every_column_is_written():
+    assert set(Customer.__table__.columns.keys()) - {"last_follow_up_time"} == set(CUSTOMER_COLUMNS)
+    assert set(Contact.__table__.columns.keys()) - {"remark"} == set(CONTACT_COLUMNS)
 
 
 @needs_data
