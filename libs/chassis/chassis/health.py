@@ -41,7 +41,7 @@ class Health:
         self._names = names
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="health", daemon=True)
-        self._last: dict[str, str] = {}
+        self._last: dict[str, str] | None = None
 
     @property
     def checks(self) -> dict[str, Check]:

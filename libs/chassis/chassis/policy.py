@@ -104,7 +104,9 @@ class PolicyCache:
         self._thread = threading.Thread(target=self._poll, name="policy", daemon=True)
 
     def start(self) -> None:
-        """Begin to follow the policy in the background."""
+        """Fetch the policy, if the authority answers, and begin to follow it in the background."""
+        with self._lock:
+            self._refresh(with_keys=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -154,11 +156,9 @@ class PolicyCache:
             self._lock.release()
 
     def _poll(self) -> None:
-        while True:
+        while not self._stopping.wait(POLL_SECONDS):
             with self._lock:
                 self._refresh(with_keys=time.monotonic() - self._keys_at > KEYS_SECONDS)
-            if self._stopping.wait(POLL_SECONDS):
-                return
 
     def _refresh(self, *, with_keys: bool) -> None:
         try:

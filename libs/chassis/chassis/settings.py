@@ -30,8 +30,8 @@ class Settings:
     """`json` or `text`."""
     log_level: str
     server_threads: int
-    """Calls that a server works on at once, and as many streams. Threads share one interpreter: more than some
-    eight cost more than they bring."""
+    """Calls that a server works on at once, and as many streams. Threads share one interpreter: more than a
+    handful cost more than they bring."""
     pool_size: int
     """Database connections per process and database."""
 
@@ -50,7 +50,7 @@ class Settings:
             trace_ratio=_number(env, "TRACE_RATIO", 1.0),
             log_format=env.get("LOG_FORMAT", "json"),
             log_level=env.get("LOG_LEVEL", "INFO"),
-            server_threads=int(_number(env, "SERVER_THREADS", 8)),
+            server_threads=int(_number(env, "SERVER_THREADS", 6)),
             pool_size=int(_number(env, "POOL_SIZE", 8)),
         )
 

@@ -145,7 +145,7 @@ def test_a_server_drains_and_exits_with_0_when_it_is_told_to_stop(make_database,
     assert process.stderr
     try:
         lines = [json.loads(process.stderr.readline()) for _ in range(2)]
-        assert {line["message"] for line in lines} == {"ready", "serving"}
+        assert [line["message"] for line in lines] == ["ready", "serving"]
         with grpc.insecure_channel(f"127.0.0.1:{grpc_port}") as channel:
             health = health_pb2_grpc.HealthStub(channel)
             assert health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=10).status == 1

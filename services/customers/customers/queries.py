@@ -12,6 +12,7 @@ from chassis.db import ServiceSession
 from chassis.errors import Invalid, NotFound
 from chassis.filters import FieldRegistry
 from chassis.paging import Page, SortKey
+from chassis.prepared import Prepared
 from chassis.scopes import in_scope
 from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, func, literal, select, true, union_all
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -26,7 +27,7 @@ _KEPT_INSIDE = {"name_key", "search_text", "grams"}
 _TABLE = Customer.__table__
 _CUSTOMERS = select(*[column for column in _TABLE.columns if column.key not in _KEPT_INSIDE])
 # Made once: to make a statement and find it in SQLAlchemy's cache costs more than to run it.
-_ONE_CUSTOMER = _CUSTOMERS.where(_TABLE.c.id == bindparam("id"))
+_ONE_CUSTOMER = Prepared(_CUSTOMERS.where(_TABLE.c.id == bindparam("id")))
 _SOME_CUSTOMERS = _CUSTOMERS.where(_TABLE.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
 _CONTACTS = select(*Contact.__table__.columns)
 _NEWEST = SortKey(Customer.update_time, descending=True, nullable=False)
@@ -41,7 +42,7 @@ def reach(session: ServiceSession, permission: str) -> ColumnElement[bool]:
 def get_customer(session: ServiceSession, customer_id: UUID) -> Any:
     """A customer as a row. Raises NotFound if there is none that the caller may see."""
     scope = session.caller.scope("customer.read")
-    row = session.connection().execute(_ONE_CUSTOMER, {"id": customer_id}).first()
+    row = _ONE_CUSTOMER.first(session, id=customer_id)
     if row is None or not scope.reaches(row.owner_id, row.owner_department_path):
         raise _no_customer()
     return row
