@@ -3,6 +3,7 @@
 Rows for the wire are plain rows, not entities: a list has no use for what the unit of work costs.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,7 @@ from customers.own_fields import ENTITY
 
 MAX_BATCH = 200
 
+_CREDIT_CODE = re.compile("[0-9A-Z]{18}")
 _KEPT_INSIDE = {"name_key", "search_text", "grams"}
 _TABLE = Customer.__table__
 _CUSTOMERS = select(*[column for column in _TABLE.columns if column.key not in _KEPT_INSIDE])
@@ -71,8 +73,14 @@ def listed(
     session: ServiceSession, conditions: Any, query: str, permission: str = "customer.read"
 ) -> ColumnElement[bool]:
     """What a list, a count and an export of customers alike are made of."""
-    found = search.matches(query, Customer.grams, Customer.search_text) if query.strip() else true()
-    return and_(reach(session, permission), _registry(session).where(conditions), found)
+    return and_(reach(session, permission), _registry(session).where(conditions), _found_by(query))
+
+
+def _found_by(query: str) -> ColumnElement[bool]:
+    code = query.strip().upper()
+    if _CREDIT_CODE.fullmatch(code):
+        return Customer.credit_code == code
+    return search.matches(query, Customer.grams, Customer.search_text) if code else true()
 
 
 def select_customers(

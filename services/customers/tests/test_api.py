@@ -137,6 +137,12 @@ def test_customers_are_found_by_part_of_name_initials_and_phone(client):
     assert not client.ListCustomers(customer_service_pb2.ListCustomersRequest(search="云溪")).customers
 
 
+def test_a_customer_is_found_by_its_credit_code(client):
+    name = create(client, "苏州代码有限公司", credit_code="91320500MA1MKJR42N").name
+    found = client.ListCustomers(customer_service_pb2.ListCustomersRequest(search=" 91320500ma1mkjr42n"))
+    assert [customer.name for customer in found.customers] == [name]
+
+
 def test_a_list_is_filtered_sorted_and_paged(client):
     for number, level in enumerate("ABCAB"):
         create(client, f"分页{number}有限公司", level=level, tags=[f"t{number % 2}", "paged"])

@@ -36,7 +36,7 @@ def archive(database, organisation, clock):
             for number in range(ROWS):
                 name = "".join(dice.choices(signs, k=5)) + f"{number}有限公司"
                 phone = f"+861{dice.randrange(10**10):010d}"
-                found_by = searched_text(name, None, [phone], [])
+                found_by = searched_text(name, [phone], [])
                 copy.write_row(
                     (
                         new_id(),

@@ -57,7 +57,7 @@ def new_customer(row: ParsedRow) -> NewCustomer:
     values = _DEFAULTS | rules.with_country(row.values)
     values["kind"] = identity.kind
     get, key = values.get, str(identity.id)
-    searched = searched_text(values["display_name"], get("credit_code"), values["phones"], values["emails"])
+    searched = searched_text(values["display_name"], values["phones"], values["emails"])
     cells = [key, *map(get, _TEXTS), *[text_array(values[column]) for column in _LISTS]]
     line = copy_cells([*cells, identity.name_key, searched, integer_array(grams(searched))])
     if not row.contact:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
+import orjson
 from chassis.db import ServiceSession
 
 BLOCK_LINES = 250
@@ -19,9 +20,9 @@ def copy_cells(cells: Sequence[str | None]) -> str:
     return "\t".join([r"\N" if cell is None else cell for cell in cells])
 
 
-def integer_array(values: Iterable[int]) -> str:
+def integer_array(values: list[int]) -> str:
     """The text form of an array of integers."""
-    return "{" + ",".join(map(str, values)) + "}"
+    return f"{{{orjson.dumps(values)[1:-1].decode()}}}"
 
 
 def text_array(values: Sequence[str]) -> str:
