@@ -208,6 +208,22 @@ def customers_server(world):  # noqa: C901 - one servicer after the other
                 raise NotFound("CUSTOMER_NOT_FOUND", "there is no such customer", field="name", customer=request.name)
             return world.customers[request.name]
 
+        def GetCustomerOverview(self, request):
+            if request.name not in world.customers:
+                raise NotFound("CUSTOMER_NOT_FOUND", "there is no such customer", field="name", customer=request.name)
+            answer = customer_service_pb2.CustomerOverview(customer=world.customers[request.name])
+            if request.contact_page_size:
+                answer.contacts.contacts.add(
+                    name=f"contacts/{uuid(1)}", customer=request.name, display_name="王芳", etag="1"
+                )
+            if request.timeline_page_size:
+                answer.timeline.entries.add(name=f"timelineEntries/{uuid(1)}", kind="FOLLOW_UP_LOGGED", summary="电话")
+            if request.custom_fields:
+                answer.custom_fields.add(
+                    name=f"customFields/{uuid(1)}", entity="customer", key="region", label="大区", etag="1"
+                )
+            return answer
+
         def ListCustomers(self, request):
             found, token = page_of(list(world.customers.values()), request)
             return customer_service_pb2.ListCustomersResponse(customers=found, next_page_token=token)

@@ -1,18 +1,19 @@
 """All that the suite knows of one customer, in one answer.
 
-Every section is fetched at the same time as the others, by one trip. A section whose service is down is null, with
-an error of its own; the rest answers. The customer itself decides whether there is an answer at all: if it does
-not exist or is not visible, nothing else is shown either.
+Every service is asked once, at the same time as the others, for all sections that it has. A section whose service is
+down is null, with an error of its own; the rest answers. The customer itself decides whether there is an answer at
+all: if it does not exist or is not visible, nothing else is shown either.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import grpc
 import strawberry
-from crm.customers.v1 import contact_service_pb2, custom_field_service_pb2, customer_service_pb2
+from chassis.errors import Denied
+from crm.customers.v1 import customer_service_pb2
 from crm.leads.v1 import follow_up_service_pb2
 from google.protobuf.json_format import MessageToDict
 from strawberry.types.nodes import SelectedField
@@ -113,17 +114,26 @@ class Customer360:
         return section
 
 
-Profile = asyncio.Task[ProfileSection]
+Overview = asyncio.Task[customer_service_pb2.CustomerOverview]
 
 
-async def _profile(context: Context, name: str) -> ProfileSection:
-    request = customer_service_pb2.GetCustomerRequest(name=name)
-    message = await context.calls(context.services.customers.GetCustomer, request)
-    return ProfileSection(as_of=datetime.now(UTC), customer=Customer(message))
+async def _overview(context: Context, name: str, wanted: Collection[str]) -> customer_service_pb2.CustomerOverview:
+    """All that the service of customers has, in one trip."""
+    request = customer_service_pb2.GetCustomerOverviewRequest(
+        name=name,
+        contact_page_size=SECTION_SIZE if "contacts" in wanted else 0,
+        timeline_page_size=SECTION_SIZE if "timeline" in wanted else 0,
+        custom_fields="customFields" in wanted,
+    )
+    return await context.calls(context.services.customers.GetCustomerOverview, request)
 
 
-async def _owner(context: Context, profile: Profile, wanted: set[str]) -> OwnerSection:
-    message = (await profile).customer.wire
+async def _profile(overview: Overview) -> ProfileSection:
+    return ProfileSection(as_of=datetime.now(UTC), customer=Customer((await overview).customer))
+
+
+async def _owner(context: Context, overview: Overview, wanted: set[str]) -> OwnerSection:
+    message = (await overview).customer
     user, department = await asyncio.gather(
         _found(context, "users", message.owner if "user" in wanted else ""),
         _found(context, "departments", message.owner_department if "department" in wanted else ""),
@@ -135,17 +145,18 @@ async def _found(context: Context, collection: str, name: str) -> Any:
     return await context.loaders.of(collection).load(name) if name else None
 
 
-async def _contacts(context: Context, name: str) -> ContactsSection:
-    request = contact_service_pb2.ListContactsRequest(customers=[name], page_size=SECTION_SIZE)
-    page = await context.calls(context.services.contacts.ListContacts, request)
+async def _contacts(overview: Overview) -> ContactsSection:
+    answer = await overview
+    if not answer.HasField("contacts"):
+        raise Denied("PERMISSION_DENIED", "this needs the permission contact.read", permission="contact.read")
+    page = answer.contacts
     return ContactsSection(
         as_of=datetime.now(UTC), nodes=[Contact(item) for item in page.contacts], has_more=bool(page.next_page_token)
     )
 
 
-async def _timeline(context: Context, name: str) -> TimelineSection:
-    request = customer_service_pb2.ListTimelineEntriesRequest(customer=name, page_size=SECTION_SIZE)
-    page = await context.calls(context.services.customers.ListTimelineEntries, request)
+async def _timeline(overview: Overview) -> TimelineSection:
+    page = (await overview).timeline
     return TimelineSection(
         as_of=datetime.now(UTC),
         nodes=[TimelineEntry(item) for item in page.entries],
@@ -163,15 +174,14 @@ async def _follow_ups(context: Context, name: str) -> FollowUpsSection:
     )
 
 
-async def _custom_fields(context: Context, profile: Profile) -> CustomFieldsSection:
-    request = custom_field_service_pb2.ListCustomFieldsRequest(entity="customer", page_size=200)
-    definitions = (await context.calls(context.services.custom_fields.ListCustomFields, request)).custom_fields
-    values = MessageToDict((await profile).customer.wire.custom_fields)
+async def _custom_fields(overview: Overview) -> CustomFieldsSection:
+    answer = await overview
+    values = MessageToDict(answer.customer.custom_fields)
     return CustomFieldsSection(
         as_of=datetime.now(UTC),
         values=[
             CustomFieldValue(field=CustomField(definition), value=values.get(definition.key))
-            for definition in definitions
+            for definition in answer.custom_fields
             if not definition.archived or definition.key in values
         ],
     )
@@ -188,15 +198,15 @@ async def _section(work: Awaitable[Any]) -> Any:
 
 
 def _begin(context: Context, name: str, wanted: Mapping[str, set[str]]) -> dict[str, "asyncio.Task[Any]"]:
-    profile = asyncio.ensure_future(_section(_profile(context, name)))
+    overview = asyncio.ensure_future(_section(_overview(context, name, wanted)))
     begin: dict[str, Callable[[], Awaitable[Any]]] = {
-        "owner": lambda: _owner(context, profile, wanted["owner"]),
-        "contacts": lambda: _contacts(context, name),
-        "timeline": lambda: _timeline(context, name),
+        "owner": lambda: _owner(context, overview, wanted["owner"]),
+        "contacts": lambda: _contacts(overview),
+        "timeline": lambda: _timeline(overview),
         "followUps": lambda: _follow_ups(context, name),
-        "customFields": lambda: _custom_fields(context, profile),
+        "customFields": lambda: _custom_fields(overview),
     }
-    tasks = {"profile": profile}
+    tasks: dict[str, asyncio.Task[Any]] = {"profile": asyncio.ensure_future(_profile(overview))}
     tasks |= {section: asyncio.ensure_future(_section(begin[section]())) for section in begin if section in wanted}
     for task in tasks.values():
         # One that nobody waits for in the end is no defect to report.

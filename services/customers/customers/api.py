@@ -22,6 +22,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from customers import mapping, queries
 from customers.model import Customer
+from customers.overview import overview
 from customers.own_fields import ENTITY
 from customers.usecases.create_contact import create_contact
 from customers.usecases.create_customer import create_customer
@@ -41,6 +42,12 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
     def GetCustomer(self, request: customer_service_pb2.GetCustomerRequest, context: Any) -> customer_pb2.Customer:
         with self.calls.read() as session:
             return mapping.customer_to_proto(queries.get_customer(session, parse_name("customers", request.name)))
+
+    def GetCustomerOverview(
+        self, request: customer_service_pb2.GetCustomerOverviewRequest, context: Any
+    ) -> customer_service_pb2.CustomerOverview:
+        with self.calls.read() as session:
+            return overview(session, request)
 
     def BatchGetCustomers(
         self, request: customer_service_pb2.BatchGetCustomersRequest, context: Any

@@ -110,8 +110,15 @@ def list_timeline(
     session: ServiceSession, customer_id: UUID, *, kinds: Sequence[str], page_size: int, page_token: str
 ) -> Page[Any]:
     """A page of what happened with a customer, newest first, as rows. Raises NotFound like `get_customer`."""
-    size = paging.page_size(page_size)
     _require_customer(session, customer_id)
+    return timeline_of_visible(session, customer_id, kinds=kinds, page_size=page_size, page_token=page_token)
+
+
+def timeline_of_visible(
+    session: ServiceSession, customer_id: UUID, *, kinds: Sequence[str] = (), page_size: int, page_token: str = ""
+) -> Page[Any]:
+    """The same for a customer that the caller is known to see."""
+    size = paging.page_size(page_size)
     entries = union_all(_stored_entries(customer_id, kinds), _creation(customer_id, kinds)).subquery("entry")
     keys = [SortKey(entries.c[key], descending=True, nullable=False) for key in ("occur_time", "id")]
     mark = paging.fingerprint("timeline", str(customer_id), *kinds)

@@ -254,3 +254,25 @@ def test_the_timeline_over_the_wire(client):
     page = client.ListTimelineEntries(customer_service_pb2.ListTimelineEntriesRequest(customer=created.name))
     [entry] = page.entries
     assert (entry.kind, entry.actor, entry.customer) == ("CUSTOMER_CREATED", client.user, created.name)
+
+
+def test_an_overview_holds_what_is_asked_for(edge, client):
+    name = create(client, "概览有限公司").name
+    contact = contact_pb2.Contact(customer=name, display_name="王芳")
+    client.CreateContact(contact_service_pb2.CreateContactRequest(contact=contact))
+
+    bare = client.GetCustomerOverview(customer_service_pb2.GetCustomerOverviewRequest(name=name))
+    assert bare.customer.name == name
+    assert not bare.HasField("contacts")
+    assert not bare.HasField("timeline")
+    request = customer_service_pb2.GetCustomerOverviewRequest(
+        name=name, contact_page_size=5, timeline_page_size=5, custom_fields=True
+    )
+    whole = client.GetCustomerOverview(request)
+    assert [contact.display_name for contact in whole.contacts.contacts] == ["王芳"]
+    assert "CUSTOMER_CREATED" in [entry.kind for entry in whole.timeline.entries]
+
+    without_contacts = Client(edge, new_id(), "", {"customer.read": Reach.ALL})
+    assert not without_contacts.GetCustomerOverview(request).HasField("contacts")
+    outsider = Client(edge, new_id(), "", {"customer.read": Reach.SELF})
+    assert refusal(outsider.GetCustomerOverview, request)[0] == "NOT_FOUND"

@@ -4,7 +4,9 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from crm.common.v1 import custom_field_pb2 as _custom_field_pb2
 from crm.common.v1 import filter_pb2 as _filter_pb2
+from crm.customers.v1 import contact_service_pb2 as _contact_service_pb2
 from crm.customers.v1 import customer_pb2 as _customer_pb2
 from crm.customers.v1 import timeline_pb2 as _timeline_pb2
 from google.protobuf import descriptor as _descriptor
@@ -43,6 +45,84 @@ class GetCustomerRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCustomerRequest: _TypeAlias = GetCustomerRequest  # noqa: Y015
+
+@_typing.final
+class GetCustomerOverviewRequest(_message.Message):
+    """A request for a customer and what belongs to it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CONTACT_PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    TIMELINE_PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    CUSTOM_FIELDS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. Format: `customers/{uuid}`."""
+    contact_page_size: _builtins.int
+    """The most contacts to return, at most 200; none if not given."""
+    timeline_page_size: _builtins.int
+    """The most timeline entries to return, at most 200; none if not given."""
+    custom_fields: _builtins.bool
+    """True to return the definitions of the company's own fields."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        contact_page_size: _builtins.int = ...,
+        timeline_page_size: _builtins.int = ...,
+        custom_fields: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_page_size", b"contact_page_size", "custom_fields", b"custom_fields", "name", b"name", "timeline_page_size", b"timeline_page_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCustomerOverviewRequest: _TypeAlias = GetCustomerOverviewRequest  # noqa: Y015
+
+@_typing.final
+class CustomerOverview(_message.Message):
+    """A customer and what belongs to it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    CONTACTS_FIELD_NUMBER: _builtins.int
+    TIMELINE_FIELD_NUMBER: _builtins.int
+    CUSTOM_FIELDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def customer(self) -> _customer_pb2.Customer:
+        """The customer."""
+
+    @_builtins.property
+    def contacts(self) -> _contact_service_pb2.ListContactsResponse:
+        """The contacts as ListContacts returns them. Not set if none were asked for, or if the caller lacks the
+        permission `contact.read`.
+        """
+
+    @_builtins.property
+    def timeline(self) -> Global___ListTimelineEntriesResponse:
+        """What happened with the customer, as ListTimelineEntries returns it."""
+
+    @_builtins.property
+    def custom_fields(self) -> _containers.RepeatedCompositeFieldContainer[_custom_field_pb2.CustomField]:
+        """The definitions of the company's own fields, at most 200."""
+
+    def __init__(
+        self,
+        *,
+        customer: _customer_pb2.Customer | None = ...,
+        contacts: _contact_service_pb2.ListContactsResponse | None = ...,
+        timeline: Global___ListTimelineEntriesResponse | None = ...,
+        custom_fields: _abc.Iterable[_custom_field_pb2.CustomField] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contacts", b"contacts", "customer", b"customer", "timeline", b"timeline"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contacts", b"contacts", "custom_fields", b"custom_fields", "customer", b"customer", "timeline", b"timeline"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomerOverview: _TypeAlias = CustomerOverview  # noqa: Y015
 
 @_typing.final
 class BatchGetCustomersRequest(_message.Message):

@@ -47,6 +47,11 @@ class CustomerServiceStub:
                 request_serializer=crm_dot_customers_dot_v1_dot_customer__service__pb2.BatchGetCustomersRequest.SerializeToString,
                 response_deserializer=crm_dot_customers_dot_v1_dot_customer__service__pb2.BatchGetCustomersResponse.FromString,
                 _registered_method=True)
+        self.GetCustomerOverview = channel.unary_unary(
+                '/crm.customers.v1.CustomerService/GetCustomerOverview',
+                request_serializer=crm_dot_customers_dot_v1_dot_customer__service__pb2.GetCustomerOverviewRequest.SerializeToString,
+                response_deserializer=crm_dot_customers_dot_v1_dot_customer__service__pb2.CustomerOverview.FromString,
+                _registered_method=True)
         self.ListCustomers = channel.unary_unary(
                 '/crm.customers.v1.CustomerService/ListCustomers',
                 request_serializer=crm_dot_customers_dot_v1_dot_customer__service__pb2.ListCustomersRequest.SerializeToString,
@@ -97,6 +102,13 @@ class CustomerServiceServicer:
 
     def BatchGetCustomers(self, request, context):
         """Returns the customers of the given names that exist and are visible, in the order asked; others are left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCustomerOverview(self, request, context):
+        """Returns a customer together with the first page of what belongs to it, in one trip.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -164,6 +176,11 @@ def add_CustomerServiceServicer_to_server(servicer, server):
                     servicer.BatchGetCustomers,
                     request_deserializer=crm_dot_customers_dot_v1_dot_customer__service__pb2.BatchGetCustomersRequest.FromString,
                     response_serializer=crm_dot_customers_dot_v1_dot_customer__service__pb2.BatchGetCustomersResponse.SerializeToString,
+            ),
+            'GetCustomerOverview': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCustomerOverview,
+                    request_deserializer=crm_dot_customers_dot_v1_dot_customer__service__pb2.GetCustomerOverviewRequest.FromString,
+                    response_serializer=crm_dot_customers_dot_v1_dot_customer__service__pb2.CustomerOverview.SerializeToString,
             ),
             'ListCustomers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListCustomers,
@@ -256,6 +273,33 @@ class CustomerService:
             '/crm.customers.v1.CustomerService/BatchGetCustomers',
             crm_dot_customers_dot_v1_dot_customer__service__pb2.BatchGetCustomersRequest.SerializeToString,
             crm_dot_customers_dot_v1_dot_customer__service__pb2.BatchGetCustomersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCustomerOverview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.customers.v1.CustomerService/GetCustomerOverview',
+            crm_dot_customers_dot_v1_dot_customer__service__pb2.GetCustomerOverviewRequest.SerializeToString,
+            crm_dot_customers_dot_v1_dot_customer__service__pb2.CustomerOverview.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,8 @@ class CustomerServiceStub:
     """Returns a customer."""
     BatchGetCustomers: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.BatchGetCustomersRequest, _customer_service_pb2.BatchGetCustomersResponse]
     """Returns the customers of the given names that exist and are visible, in the order asked; others are left out."""
+    GetCustomerOverview: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.GetCustomerOverviewRequest, _customer_service_pb2.CustomerOverview]
+    """Returns a customer together with the first page of what belongs to it, in one trip."""
     ListCustomers: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.ListCustomersRequest, _customer_service_pb2.ListCustomersResponse]
     """Lists customers."""
     CountCustomers: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.CountCustomersRequest, _customer_service_pb2.CountCustomersResponse]
@@ -65,6 +67,8 @@ class CustomerServiceAsyncStub(CustomerServiceStub):
     """Returns a customer."""
     BatchGetCustomers: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.BatchGetCustomersRequest, _customer_service_pb2.BatchGetCustomersResponse]  # type: ignore[assignment]
     """Returns the customers of the given names that exist and are visible, in the order asked; others are left out."""
+    GetCustomerOverview: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.GetCustomerOverviewRequest, _customer_service_pb2.CustomerOverview]  # type: ignore[assignment]
+    """Returns a customer together with the first page of what belongs to it, in one trip."""
     ListCustomers: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.ListCustomersRequest, _customer_service_pb2.ListCustomersResponse]  # type: ignore[assignment]
     """Lists customers."""
     CountCustomers: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.CountCustomersRequest, _customer_service_pb2.CountCustomersResponse]  # type: ignore[assignment]
@@ -100,6 +104,14 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_customer_service_pb2.BatchGetCustomersResponse, _abc.Awaitable[_customer_service_pb2.BatchGetCustomersResponse]]:
         """Returns the customers of the given names that exist and are visible, in the order asked; others are left out."""
+
+    @_abc_1.abstractmethod
+    def GetCustomerOverview(
+        self,
+        request: _customer_service_pb2.GetCustomerOverviewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customer_service_pb2.CustomerOverview, _abc.Awaitable[_customer_service_pb2.CustomerOverview]]:
+        """Returns a customer together with the first page of what belongs to it, in one trip."""
 
     @_abc_1.abstractmethod
     def ListCustomers(
