@@ -7,7 +7,7 @@ those of transactions older than any still running.
 """
 
 from chassis.audit.chain import head, seal, unsealed
-from chassis.audit.entries import Change, record, record_all
+from chassis.audit.entries import Change, Origin, origin_of, prepare, record, record_all, write_prepared
 from chassis.audit.model import AuditBlock, AuditEntry
 from chassis.audit.verification import Break, BrokenLink, verify
 
@@ -17,10 +17,14 @@ __all__ = [
     "Break",
     "BrokenLink",
     "Change",
+    "Origin",
     "head",
+    "origin_of",
+    "prepare",
     "record",
     "record_all",
     "seal",
     "unsealed",
     "verify",
+    "write_prepared",
 ]

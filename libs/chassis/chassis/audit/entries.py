@@ -1,7 +1,7 @@
 """Writing entries, in the transaction of the change."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,6 +12,7 @@ import orjson
 from opentelemetry import trace
 from sqlalchemy import text
 
+from chassis.copying import copy_cells, write_lines
 from chassis.db import ServiceSession
 
 COPY_FROM = 10
@@ -44,35 +45,58 @@ def record(
 
 def record_all(session: ServiceSession, changes: Iterable[Change]) -> None:
     """Record many changes at once, some 10 µs each."""
-    rows = list(_rows(session, changes))
+    origin = origin_of(session)
+    rows = [_row(origin, change) for change in changes]
     if len(rows) < COPY_FROM:
-        names = ("time", "actor", "action", "resource", "request_id", "trace_id", "before", "after", "digest")
         for row in rows:
-            session.execute(_INSERT, dict(zip(names, row, strict=True)))
+            session.execute(_INSERT, dict(zip(_COLUMNS, row, strict=True)))
         return
-    driver = session.connection().connection.driver_connection
-    assert driver is not None
-    with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
-        for row in rows:
-            copy.write_row(row)
+    write_prepared(session, map(_line, rows))
 
 
+@dataclass(frozen=True)
+class Origin:
+    """By whom and when changes are made, and on which occasion."""
+
+    time: str
+    actor: str
+    request_id: str
+    trace_id: str
+
+
+def origin_of(session: ServiceSession) -> Origin:
+    """The origin of what a session does."""
+    span = trace.get_current_span().get_span_context()
+    trace_id = f"{span.trace_id:032x}" if span.is_valid else ""
+    return Origin(utc_text(session.now), session.caller.subject, session.request_id, trace_id)
+
+
+def prepare(origin: Origin, change: Change) -> str:
+    """A change, ready for `write_prepared`: for imports, which prepare rows while the database works on others."""
+    return _line(_row(origin, change))
+
+
+def write_prepared(session: ServiceSession, lines: Iterable[str]) -> None:
+    """Record changes that the session's transaction makes and that were made ready before."""
+    write_lines(session, "audit_entry", _COLUMNS, lines)
+
+
+_COLUMNS = ("time", "actor", "action", "resource", "request_id", "trace_id", "before", "after", "digest")
 _INSERT = text(
     "INSERT INTO audit_entry (time, actor, action, resource, request_id, trace_id, before, after, digest) VALUES"
     " (CAST(:time AS timestamptz), :actor, :action, :resource, :request_id, :trace_id,"
     " CAST(:before AS jsonb), CAST(:after AS jsonb), :digest)"
 )
-_COPY = "COPY audit_entry (time, actor, action, resource, request_id, trace_id, before, after, digest) FROM STDIN"
 
 
-def _rows(session: ServiceSession, changes: Iterable[Change]) -> Iterator[tuple[Any, ...]]:
-    time, actor, request_id = utc_text(session.now), session.caller.subject, session.request_id
-    span = trace.get_current_span().get_span_context()
-    trace_id = f"{span.trace_id:032x}" if span.is_valid else ""
-    for change in changes:
-        before, after = canonical(change.before), canonical(change.after)
-        head = (time, actor, change.action, change.resource, request_id, trace_id)
-        yield (*head, before and before.decode(), after and after.decode(), digest(head, before, after))
+def _row(origin: Origin, change: Change) -> tuple[Any, ...]:
+    before, after = canonical(change.before), canonical(change.after)
+    head = (origin.time, origin.actor, change.action, change.resource, origin.request_id, origin.trace_id)
+    return (*head, before and before.decode(), after and after.decode(), digest(head, before, after))
+
+
+def _line(row: tuple[Any, ...]) -> str:
+    return copy_cells([*row[:-1], rf"\x{row[-1].hex()}"])
 
 
 def utc_text(time: datetime) -> str:

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from uuid import UUID
@@ -12,6 +13,7 @@ import orjson
 from sqlalchemy import delete, func, update
 
 from chassis.callers import Caller
+from chassis.copying import copy_cells, text_array, write_lines
 from chassis.db import ServiceSession
 from chassis.jobs.files import read_file, store_file
 from chassis.jobs.model import Job, JobError, JobState
@@ -77,10 +79,17 @@ class JobRun:
             raise
 
     @contextmanager
+    def reading(self) -> Iterator[ServiceSession]:
+        """A session for reading on the creator's behalf."""
+        with self.runtime.database.read(self.caller) as session:
+            session.request_id = str(self.job_id)
+            yield session
+
+    @contextmanager
     def input_path(self) -> Iterator[Path]:
         """The input as a file on disk, as long as the context lasts."""
         with tempfile.NamedTemporaryFile(prefix="job-") as file:
-            with self.runtime.database.read(self.caller) as session:
+            with self.reading() as session:
                 for part in read_file(session, self.input_file):
                     file.write(part)
             file.flush()
@@ -152,13 +161,13 @@ class JobRun:
 
 
 def _store_refused(session: ServiceSession, job_id: UUID, refused: Sequence[RefusedRow]) -> None:
-    if not refused:
-        return
-    cursor = session.connection().connection.cursor()
-    with cursor.copy("COPY job_error (job_id, row, problems, cells) FROM STDIN") as copy:
-        for row in refused:
-            problems = [{key: _storable(value) for key, value in p._asdict().items()} for p in row.problems]
-            copy.write_row((job_id, row.row, orjson.dumps(problems).decode(), [_storable(cell) for cell in row.cells]))
+    write_lines(session, "job_error", ("job_id", "row", "problems", "cells"), map(partial(_line, job_id), refused))
+
+
+def _line(job_id: UUID, row: RefusedRow) -> str:
+    problems = [{key: _storable(value) for key, value in problem._asdict().items()} for problem in row.problems]
+    cells = text_array([_storable(cell) for cell in row.cells])
+    return copy_cells([str(job_id), str(row.row), orjson.dumps(problems).decode(), cells])
 
 
 def _storable(text: str) -> str:

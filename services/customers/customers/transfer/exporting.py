@@ -46,7 +46,7 @@ def run_export(run: JobRun) -> None:
     if run.processed:
         with run.transaction() as session:
             run.restart(session)  # the file so far died with its process
-    with run.runtime.database.read(run.caller) as session:
+    with run.reading() as session:
         columns = _columns(session, options["fields"], run.runtime.settings.zone)
         where = exported(session, ParseDict(options["filter"], Filter()), options["search"])
     heading = [title for title, _ in columns]
@@ -84,7 +84,7 @@ def _pages(run: JobRun, where: ColumnElement[bool]) -> Iterator[Sequence[Any]]:
     statement: Select[Any] = select(*Customer.__table__.columns).where(where).order_by(Customer.id).limit(PAGE_ROWS)
     page: Sequence[Any] = ()
     while True:
-        with run.runtime.database.read(run.caller) as session:
+        with run.reading() as session:
             page = session.execute(statement.where(Customer.id > page[-1].id) if page else statement).all()
         if not page:
             return

@@ -3,23 +3,23 @@
 import random
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
 from chassis import custom_fields
 from chassis.db import ServiceSession
-from chassis.errors import Unavailable
+from chassis.errors import DomainError, Unavailable
 from chassis.jobs import JobRun, RefusedRow
 from chassis.tabular import Row, open_table
 from sqlalchemy.exc import DBAPIError
 
 from customers.own_fields import ENTITY
 from customers.transfer.headings import CUSTOM, Layout, read_heading
-from customers.transfer.loading import Chunk, Outcome
-from customers.transfer.new_customers import NewCustomer, new_customer
+from customers.transfer.loading import Chunk, Outcome, Ready
+from customers.transfer.new_customers import Basis, Maker, NewCustomer
 from customers.transfer.own_values import reader
 from customers.transfer.parsing import ParsedRow, RowParser
 from customers.transfer.read_ahead import ReadAhead
@@ -47,8 +47,8 @@ def run_import(run: JobRun) -> None:
         result = {"heading": list(table.heading), "ignored_columns": list(layout.ignored)}
         run.announce(total=table.total_rows, result=result)
         seen = stack.enter_context(open_seen(run.runtime.database)) if check_only else None
-        reading = Reading(parser, prepare=not check_only)
-        chunks = stack.enter_context(closing(ReadAhead(reading.chunks(table.rows(), run.checkpoint))))
+        reading = Reading(run, parser)
+        chunks = stack.enter_context(closing(ReadAhead(reading.chunks(table.rows()))))
         for chunk in chunks:
             outcome = _load(run, chunk, seen)
             reading.prepare = not check_only and 2 * outcome.created > len(chunk.rows)
@@ -57,7 +57,7 @@ def run_import(run: JobRun) -> None:
 
 
 def _parser(run: JobRun, heading: Sequence[str]) -> tuple[Layout, RowParser]:
-    with run.runtime.database.read(run.caller) as session:
+    with run.reading() as session:
         fields = [field for field in custom_fields.list_fields(session, ENTITY) if not field.archived]
     layout = read_heading(heading, run.options["columns"], fields)
     zone = run.runtime.settings.zone
@@ -70,26 +70,34 @@ class ReadRows(NamedTuple):
     """Rows that are brought in together, and what is ready of the customers that they may be."""
 
     rows: list[ParsedRow | RefusedRow]
-    ready: dict[UUID, NewCustomer]
+    ready: Ready | None
 
 
 class Reading:
     """Reads a file in a thread of its own."""
 
-    def __init__(self, parser: RowParser, *, prepare: bool) -> None:
-        self._parser = parser
-        self.prepare = prepare
+    def __init__(self, run: JobRun, parser: RowParser) -> None:
+        self._run, self._parser = run, parser
+        self.prepare = not run.options["check_only"]
         """Whether most rows are new customers, so that it is worth while to make them ready ahead."""
 
-    def chunks(self, rows: Iterator[Row], checkpoint: dict[str, Any]) -> Iterator[ReadRows]:
+    def chunks(self, rows: Iterator[Row]) -> Iterator[ReadRows]:
         """The rows after the checkpoint."""
-        done = checkpoint.get("row", 0)
+        done = self._run.checkpoint.get("row", 0)
         left = (row for row in rows if row.number > done) if done else rows
         while read := [self._parser.parse(row) for row in islice(left, CHUNK_ROWS)]:
-            ready = {}
-            if self.prepare:
-                ready = {row.identity.id: new_customer(row) for row in read if isinstance(row, ParsedRow)}
-            yield ReadRows(read, ready)
+            yield ReadRows(read, self._make([row for row in read if isinstance(row, ParsedRow)]))
+
+    def _make(self, rows: list[ParsedRow]) -> Ready | None:
+        if not self.prepare:
+            return None
+        with self._run.reading() as session:
+            maker = Maker(session, Basis.read(session, rows))
+        made: dict[UUID, NewCustomer] = {}
+        for row in rows:
+            with suppress(DomainError):  # raised again, and told, when the row's turn comes
+                made[row.identity.id] = maker.make(row)
+        return Ready(maker.basis, made)
 
 
 def _load(run: JobRun, chunk: ReadRows, seen: Seen | None) -> Outcome:
@@ -117,7 +125,6 @@ def _load_once(session: ServiceSession, run: JobRun, read: ReadRows, seen: Seen 
         import_job=run.name,
         update=run.options["mode"] == "ADD_OR_UPDATE",
         write=not run.options["check_only"],
-        judge_own=custom_fields.validator(session, ENTITY),
         seen=seen,
         ready=read.ready,
     )

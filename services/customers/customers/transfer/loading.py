@@ -1,39 +1,25 @@
 """Bringing a chunk of rows into the database, in one transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 from chassis import audit, outbox
-from chassis.audit import Change
+from chassis.copying import write_lines
 from chassis.db import ServiceSession
 from chassis.errors import DomainError, Invalid
 from chassis.jobs import RefusedRow
 from chassis.tabular import Problem
 
-from customers.events import CustomersImported
+from customers.events import CustomersImported, CustomerState
 from customers.facts import state
-from customers.owners import Owner
 from customers.transfer.matching import Directory, Identity, look_up
-from customers.transfer.new_customers import (
-    CONTACT_COLUMNS,
-    CUSTOMER_COLUMNS,
-    NewCustomer,
-    Stamp,
-    contact_facts,
-    new_customer,
-)
-from customers.transfer.owners import Owners, find_owners
+from customers.transfer.new_customers import CONTACT_COLUMNS, CUSTOMER_COLUMNS, Basis, Maker, NewCustomer
 from customers.transfer.parsing import ParsedRow
 from customers.transfer.seen import Seen
 from customers.transfer.updating import Updates
-from customers.transfer.writing import write_lines
 
 STATES_PER_EVENT = 500
-
-JudgeOwn = Callable[..., dict[str, Any]]
-"""`judge(values, current=…)`: the company's own fields in stored form. Raises Invalid."""
 
 
 @dataclass
@@ -47,6 +33,14 @@ class Outcome:
     new: list[Identity] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Ready:
+    """The new customers that some rows would be, by their ids, and what they were made on."""
+
+    basis: Basis
+    customers: Mapping[UUID, NewCustomer]
+
+
 @dataclass
 class Chunk:
     """One transaction's work on some rows."""
@@ -57,34 +51,32 @@ class Chunk:
     """Whether rows that match a customer change it."""
     write: bool
     """False to find out only what would be done."""
-    judge_own: JudgeOwn
     seen: Seen | None = None
-    ready: Mapping[UUID, NewCustomer] = field(default_factory=dict)
-    """What new customers some of the rows would be, by their ids."""
+    ready: Ready | None = None
 
     def load(self, rows: Sequence[ParsedRow]) -> Outcome:
         """Create and update what the rows say, as if they came one after the other."""
         self._outcome = Outcome()
+        self._maker = Maker(self.session, Basis.read(self.session, rows))
+        usable = self.ready is not None and self._maker.basis.holds(self.ready.basis)
+        self._made: Mapping[UUID, NewCustomer] = self.ready.customers if usable and self.ready else {}
         while rows:
             rows = rows[self._load(rows) :]
         return self._outcome
 
     def _load(self, rows: Sequence[ParsedRow]) -> int:
         """Load as many of the rows as go together. Returns how many."""
-        self._stamp = Stamp(self.session)
-        self._owners: Owners = find_owners(self.session, {row.owner for row in rows})
-        self._customers: dict[UUID, tuple[NewCustomer, dict[str, Any], Owner | None]] = {}
-        wanted = [row.identity for row in rows]
+        self._new: dict[UUID, NewCustomer] = {}
         self._directory = Directory()
-        for identity in self._find(wanted):
+        for identity in self._find([row.identity for row in rows]):
             self._directory.add(identity)
-        self._updates = Updates(self.session, self._directory, self._owners, self.judge_own, write=self.write)
+        self._updates = Updates(self.session, self._directory, self._maker.basis, write=self.write)
         if self.update:
             self._updates.lock(rows)
         done = 0
         for row in rows:
             same = self._directory.same(row.identity)
-            if self.update and self.write and same and same[0] in self._customers:
+            if self.update and self.write and same and same[0] in self._new:
                 break  # it changes a customer that an earlier row creates, which must be written first
             self._decide(row, same)
             done += 1
@@ -117,38 +109,25 @@ class Chunk:
         return customer_id in self._met
 
     def _create(self, row: ParsedRow) -> None:
-        owner = self._owners[row.owner]
-        if isinstance(owner, DomainError):
-            raise owner
-        custom = self.judge_own(row.custom, current=None)
         key = row.identity.id
-        if self.write:
-            self._customers[key] = self.ready.get(key) or new_customer(row), custom, owner
-        else:
+        self._new[key] = self._made.get(key) or self._maker.make(row)
+        if not self.write:
             self._met.add(key)
         self._directory.add(row.identity)
         self._outcome.new.append(row.identity)
 
     def _write(self) -> None:
-        session, stamp, new = self.session, self._stamp, self._customers.values()
-        contacts = [customer for customer, _, _ in new if customer.contact]
-        lines = [stamp.customer_line(*one) for one in new]
-        write_lines(session, "customer", CUSTOMER_COLUMNS, lines)
-        write_lines(session, "contact", CONTACT_COLUMNS, map(stamp.contact_line, contacts))
-        changes = [Change("customer.import", f"customers/{one[0].id}", None, stamp.facts(*one)) for one in new]
-        changes += [
-            Change("contact.import", f"contacts/{one.contact_id}", None, contact_facts(one)) for one in contacts
-        ]
-        audit.record_all(session, changes + self._updates.finish())
-        states = [stamp.state(customer, owner) for customer, _, owner in new]
-        states += map(state, self._updates.changed)
-        outbox.emit_all(
-            session,
-            [
-                CustomersImported(self.import_job, states[start : start + STATES_PER_EVENT])
-                for start in range(0, len(states), STATES_PER_EVENT)
-            ],
-        )
+        session, new = self.session, self._new.values()
+        write_lines(session, "customer", CUSTOMER_COLUMNS, (one.line for one in new))
+        write_lines(session, "contact", CONTACT_COLUMNS, (one.contact_line for one in new if one.contact_line))
+        audit.write_prepared(session, (line for one in new for line in one.audit_lines))
+        audit.record_all(session, self._updates.finish())
+        self._announce([*(one.state for one in new), *map(state, self._updates.changed)])
+
+    def _announce(self, states: Sequence[CustomerState]) -> None:
+        parts: Iterable[int] = range(0, len(states), STATES_PER_EVENT)
+        events = [CustomersImported(self.import_job, list(states[at : at + STATES_PER_EVENT])) for at in parts]
+        outbox.emit_all(self.session, events)
 
 
 def problems(error: DomainError) -> list[Problem]:

@@ -1,9 +1,10 @@
 """Which customers the rows of a file mean. Agrees with `customers.duplicates`, for thousands of rows at once."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 from uuid import UUID
 
+from chassis.copying import text_array
 from chassis.db import ServiceSession
 from sqlalchemy import text
 
@@ -106,14 +107,14 @@ def look_up(session: ServiceSession, wanted: Iterable[Identity]) -> list[Identit
     return [Identity(*row) for row in session.execute(_STORED, keys(wanted))]
 
 
-def keys(wanted: Iterable[Identity]) -> dict[str, Sequence[Any]]:
-    """What to look customers up by, sorted, so that an index is walked once."""
+def keys(wanted: Iterable[Identity]) -> dict[str, str]:
+    """What to look customers up by, as arrays, sorted so that an index is walked once."""
     wanted = list(wanted)
     persons = sorted({(one.name_key, one.phone) for one in wanted if one.kind == CustomerKind.PERSON})
     return {
-        "external_ids": sorted({one.external_id for one in wanted if one.external_id is not None}),
-        "credit_codes": sorted({one.credit_code for one in wanted if one.credit_code is not None}),
-        "company_names": sorted({one.name_key for one in wanted if one.kind == CustomerKind.COMPANY}),
-        "person_names": [name for name, _ in persons],
-        "person_phones": [phone for _, phone in persons],
+        "external_ids": text_array(sorted({one.external_id for one in wanted if one.external_id is not None})),
+        "credit_codes": text_array(sorted({one.credit_code for one in wanted if one.credit_code is not None})),
+        "company_names": text_array(sorted({one.name_key for one in wanted if one.kind == CustomerKind.COMPANY})),
+        "person_names": text_array([name for name, _ in persons]),
+        "person_phones": text_array([phone for _, phone in persons]),
     }

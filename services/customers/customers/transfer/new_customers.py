@@ -1,35 +1,42 @@
-"""New customers of an import, as rows to be written and as what is said of them.
+"""New customers of an import, made ready to be written.
 
-What a row alone decides is made ready in the thread that reads the file (`new_customer`), while the database works on
-the rows before; what the transaction decides, such as the owner's department, is added in it (`Stamp`). Plain
-mappings rather than entities, which cost several times as much. Agrees with `customers.facts`.
+The thread that reads the file makes them, while the database works on the rows before. What they take from the
+database, namely the owners and the company's own fields, is read again in the transaction that writes them
+(`Basis`): if it is not the same any more, they are made anew. Plain mappings rather than entities, which cost several
+times as much. Agrees with `customers.facts`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import orjson
+from chassis import audit, custom_fields
+from chassis.audit import Change
+from chassis.copying import copy_cells, integer_array, text_array
 from chassis.db import ServiceSession
+from chassis.errors import DomainError
 from chassis.names import new_id
 from chassis.search import grams
 
 from customers import rules
 from customers.events import CustomerState
 from customers.model import CustomerStatus, searched_text
+from customers.own_fields import ENTITY
 from customers.owners import Owner
+from customers.transfer.owners import Owners, find_owners
 from customers.transfer.parsing import ParsedRow
-from customers.transfer.writing import copy_cells, integer_array, text_array
 
 _TEXTS = (
     "kind", "display_name", "credit_code", "status", "level", "industry", "source", "website", "country", "province",
     "city", "district", "street", "postal_code", "remark", "external_id",
 )  # fmt: skip
 _LISTS = ("phones", "emails", "tags")
-_STAMPED = (
-    "custom", "owner_id", "owner_department_id", "owner_department_path", "creator", "version", "create_time",
-    "update_time",
+CUSTOMER_COLUMNS = (
+    "id", *_TEXTS, *_LISTS, "name_key", "search_text", "grams", "custom", "owner_id", "owner_department_id",
+    "owner_department_path", "creator", "version", "create_time", "update_time",
 )  # fmt: skip
-CUSTOMER_COLUMNS = ("id", *_TEXTS, *_LISTS, "name_key", "search_text", "grams", *_STAMPED)
 
 _CONTACT_TEXTS = ("display_name", "job_title", "wechat")
 CONTACT_COLUMNS = (
@@ -40,94 +47,114 @@ _DEFAULTS: dict[str, Any] = {"status": str(CustomerStatus.POTENTIAL), "phones": 
 
 
 class NewCustomer(NamedTuple):
-    """A customer, and its first contact, as far as its row decides."""
+    """A customer, and its first contact if it has one, as lines for COPY and as what is said of them."""
 
-    id: str
-    values: Mapping[str, Any]
     line: str
-    contact_id: str
-    """Empty if there is no contact."""
-    contact: Mapping[str, Any]
     contact_line: str
+    """Empty if there is no contact."""
+    audit_lines: Sequence[str]
+    state: CustomerState
 
 
-def new_customer(row: ParsedRow) -> NewCustomer:
-    """The customer that a row describes."""
-    identity = row.identity
-    values = _DEFAULTS | rules.with_country(row.values)
-    values["kind"] = identity.kind
-    get, key = values.get, str(identity.id)
-    searched = searched_text(values["display_name"], values["phones"], values["emails"])
-    cells = [key, *map(get, _TEXTS), *[text_array(values[column]) for column in _LISTS]]
-    line = copy_cells([*cells, identity.name_key, searched, integer_array(grams(searched))])
-    if not row.contact:
-        return NewCustomer(key, values, line, "", {}, "")
-    contact = row.contact
-    lists = [text_array(contact.get(column, ())) for column in ("phones", "emails")]
-    contact_id = str(new_id())
-    contact_line = copy_cells([contact_id, key, *map(contact.get, _CONTACT_TEXTS), *lists, "t", "1"])
-    return NewCustomer(key, values, line, contact_id, contact, contact_line)
+@dataclass(frozen=True)
+class Basis:
+    """What new customers take from the database."""
+
+    owners: Owners
+    field_versions: Sequence[tuple[UUID, int]]
+    judge_own: Callable[..., dict[str, Any]]
+
+    @classmethod
+    def read(cls, session: ServiceSession, rows: Sequence[ParsedRow]) -> "Basis":
+        """What these rows take. In a transaction it stays so until the end."""
+        owners = find_owners(session, {row.owner for row in rows})
+        versions = [(one.id, one.version) for one in custom_fields.list_fields(session, ENTITY)]
+        return cls(owners, versions, custom_fields.validator(session, ENTITY))
+
+    def holds(self, other: "Basis") -> bool:
+        """Whether what was made on the other basis may be used on this one."""
+        return self._key() == other._key()
+
+    def _key(self) -> object:
+        owners = {text: one.reason if isinstance(one, DomainError) else one for text, one in self.owners.items()}
+        return owners, self.field_versions
 
 
-class Stamp:
-    """What one transaction adds to all its new customers."""
+class Maker:
+    """Makes new customers on one basis."""
 
-    def __init__(self, session: ServiceSession) -> None:
+    def __init__(self, session: ServiceSession, basis: Basis) -> None:
+        self.basis = basis
+        self._origin = audit.origin_of(session)
         self._time = session.now.isoformat()
         self._creator = session.caller.subject
         self._of_owners: dict[Owner | None, tuple[str, dict[str, Any]]] = {}
 
-    def customer_line(self, new: NewCustomer, custom: Mapping[str, Any], owner: Owner | None) -> str:
-        """The line of the customer, see CUSTOMER_COLUMNS."""
-        own = copy_cells([orjson.dumps(custom).decode()]) if custom else "{}"
-        return f"{new.line}\t{own}\t{self._of(owner)[0]}"
-
-    def contact_line(self, new: NewCustomer) -> str:
-        """The line of the contact, see CONTACT_COLUMNS."""
-        return f"{new.contact_line}\t{self._time}\t{self._time}"
-
-    def facts(self, new: NewCustomer, custom: Mapping[str, Any], owner: Owner | None) -> dict[str, Any]:
-        """As `facts.snapshot` of the entity."""
-        facts = {key: value for key, value in new.values.items() if value}
-        facts |= self._of(owner)[1]
+    def make(self, row: ParsedRow) -> NewCustomer:
+        """The customer that a row describes. Raises a DomainError if it cannot be."""
+        owner = self.basis.owners[row.owner]
+        if isinstance(owner, DomainError):
+            raise owner
+        custom = self.basis.judge_own(row.custom, current=None)
+        values = _DEFAULTS | rules.with_country(row.values)
+        values["kind"] = row.identity.kind
+        key, (end, facts) = str(row.identity.id), self._of(owner)
+        facts = {name: value for name, value in values.items() if value} | facts
+        own = "{}"
         if custom:
-            facts["custom"] = custom
-        return facts
+            facts["custom"], own = custom, copy_cells([orjson.dumps(custom).decode()])
+        line = f"{_customer_cells(row, key, values)}\t{own}\t{end}"
+        audited = audit.prepare(self._origin, Change("customer.import", f"customers/{key}", None, facts))
+        state = _state(key, values, owner)
+        if not row.contact:
+            return NewCustomer(line, "", (audited,), state)
+        contact_line, contact_audited = self._contact(key, row.contact)
+        return NewCustomer(line, contact_line, (audited, contact_audited), state)
 
-    def state(self, new: NewCustomer, owner: Owner | None) -> CustomerState:
-        """As `facts.state` of the entity."""
-        values, of_owner = new.values, self._of(owner)[1]
-        path = owner.department_path or "" if owner else ""
-        return CustomerState(
-            f"customers/{new.id}",
-            1,
-            values["kind"],
-            values["display_name"],
-            values["status"],
-            of_owner.get("owner", ""),
-            path,
-        )
+    def _contact(self, customer: str, contact: Mapping[str, Any]) -> tuple[str, str]:
+        get, key = contact.get, str(new_id())
+        lists = [text_array(get(column, ())) for column in ("phones", "emails")]
+        line = copy_cells([key, customer, *map(get, _CONTACT_TEXTS), *lists, "t", "1", self._time, self._time])
+        facts = {name: value for name, value in contact.items() if value}
+        facts |= {"is_primary": True, "customer": f"customers/{customer}", "version": 1}
+        return line, audit.prepare(self._origin, Change("contact.import", f"contacts/{key}", None, facts))
 
     def _of(self, owner: Owner | None) -> tuple[str, dict[str, Any]]:
-        """The end of the line and the facts that all customers of an owner have in common."""
+        """The end of the line, and the facts, that all customers of an owner have in common."""
         found = self._of_owners.get(owner)
         if found is None:
-            found = self._of_owners[owner] = self._make(owner)
+            found = self._of_owners[owner] = self._end(owner), self._common_facts(owner)
         return found
 
-    def _make(self, owner: Owner | None) -> tuple[str, dict[str, Any]]:
-        facts: dict[str, Any] = {"creator": self._creator, "version": 1, "create_time": self._time}
+    def _end(self, owner: Owner | None) -> str:
         of_owner: list[str | None] = [None, None, None]
         if owner is not None:
-            department = str(owner.department_id) if owner.department_id else None
-            of_owner = [str(owner.id), department, owner.department_path]
+            of_owner = [str(owner.id), str(owner.department_id or "") or None, owner.department_path]
+        return copy_cells([*of_owner, self._creator, "1", self._time, self._time])
+
+    def _common_facts(self, owner: Owner | None) -> dict[str, Any]:
+        facts: dict[str, Any] = {"creator": self._creator, "version": 1, "create_time": self._time}
+        if owner is not None:
             facts["owner"] = f"users/{owner.id}"
-            if department:
-                facts["owner_department"] = f"departments/{department}"
-        return copy_cells([*of_owner, self._creator, "1", self._time, self._time]), facts
+            if owner.department_id is not None:
+                facts["owner_department"] = f"departments/{owner.department_id}"
+        return facts
 
 
-def contact_facts(new: NewCustomer) -> dict[str, Any]:
-    """As `facts.contact_snapshot` of the entity."""
-    facts = {key: value for key, value in new.contact.items() if value}
-    return facts | {"is_primary": True, "customer": f"customers/{new.id}", "version": 1}
+def _customer_cells(row: ParsedRow, key: str, values: Mapping[str, Any]) -> str:
+    get = values.get
+    searched = searched_text(values["display_name"], values["phones"], values["emails"])
+    lists = [text_array(values[column]) for column in _LISTS]
+    return copy_cells([key, *map(get, _TEXTS), *lists, row.identity.name_key, searched, integer_array(grams(searched))])
+
+
+def _state(key: str, values: Mapping[str, Any], owner: Owner | None) -> CustomerState:
+    return CustomerState(
+        f"customers/{key}",
+        1,
+        values["kind"],
+        values["display_name"],
+        values["status"],
+        f"users/{owner.id}" if owner is not None else "",
+        owner.department_path or "" if owner is not None else "",
+    )

@@ -1,5 +1,6 @@
 """Producing in one thread what another uses, some items ahead."""
 
+import contextvars
 import queue
 import threading
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,8 @@ class ReadAhead(Generic[T]):
         self._source = source
         self._items: queue.Queue[tuple[bool, Any]] = queue.Queue(depth)
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._produce, daemon=True)
+        context = contextvars.copy_context()  # so that what the thread does is part of the same trace
+        self._thread = threading.Thread(target=context.run, args=(self._produce,), daemon=True)
         self._thread.start()
 
     def __iter__(self) -> Iterator[T]:

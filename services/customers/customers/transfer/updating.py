@@ -1,6 +1,6 @@
 """Changing customers that rows of a file match."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from customers.owners import Owner
 from customers.queries import reach
 from customers.transfer.contact_updates import ContactUpdates
 from customers.transfer.matching import Directory, Identity, look_up
-from customers.transfer.owners import Owners
+from customers.transfer.new_customers import Basis
 from customers.transfer.parsing import ParsedRow
 from customers.usecases.transfer_customer import transfer_customer
 
@@ -29,17 +29,9 @@ _ADDRESS = frozenset({"country", "province", "city", "district", "street", "post
 class Updates:
     """The updates of one transaction."""
 
-    def __init__(
-        self,
-        session: ServiceSession,
-        directory: Directory,
-        owners: Owners,
-        judge_own: Callable[..., dict[str, Any]],
-        *,
-        write: bool,
-    ) -> None:
-        self._session, self._directory, self._owners, self._judge_own = session, directory, owners, judge_own
-        self._write = write
+    def __init__(self, session: ServiceSession, directory: Directory, basis: Basis, *, write: bool) -> None:
+        self._session, self._directory, self._write = session, directory, write
+        self._owners, self._judge_own = basis.owners, basis.judge_own
         self._entities: dict[UUID, Customer] = {}
         self._stored: dict[UUID, Any] = {}
         self._contacts = ContactUpdates(session, write=write)

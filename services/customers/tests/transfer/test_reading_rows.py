@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
+from chassis.copying import copy_cells, text_array, write_lines
 from chassis.errors import Invalid
 from chassis.jobs import RefusedRow
 from chassis.tabular import Row, open_table
@@ -19,7 +20,6 @@ from customers.transfer.headings import read_heading
 from customers.transfer.new_customers import CONTACT_COLUMNS, CUSTOMER_COLUMNS
 from customers.transfer.own_values import reader, split_phones
 from customers.transfer.parsing import RowParser, credit_code
-from customers.transfer.writing import copy_cells, text_array, write_lines
 from sqlalchemy import text
 
 DATA = Path(os.environ.get("CRM_DATA") or Path(__file__).resolve().parents[5] / "shared" / "data")

@@ -1,11 +1,10 @@
-"""Lines for COPY in its text format, which take a fraction of the time of the driver's own way to write rows."""
+"""Rows for COPY in its text format, made for imports in a fraction of the time that the driver itself takes."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
-import orjson
-from chassis.db import ServiceSession
+from sqlalchemy.orm import Session
 
 BLOCK_LINES = 250
 
@@ -22,7 +21,7 @@ def copy_cells(cells: Sequence[str | None]) -> str:
 
 def integer_array(values: list[int]) -> str:
     """The text form of an array of integers."""
-    return f"{{{orjson.dumps(values)[1:-1].decode()}}}"
+    return f"{{{str(values)[1:-1]}}}"
 
 
 def text_array(values: Sequence[str]) -> str:
@@ -32,10 +31,14 @@ def text_array(values: Sequence[str]) -> str:
     return '{"' + '","'.join([value.replace("\\", "\\\\").replace('"', '\\"') for value in values]) + '"}'
 
 
-def write_lines(session: ServiceSession, table: str, columns: Sequence[str], lines: Iterable[str]) -> None:
-    """Insert rows. A breach of uniqueness, as concurrent calls can cause, loses the transaction."""
-    cursor: Any = session.connection().connection.cursor()
+def write_lines(session: Session, table: str, columns: Sequence[str], lines: Iterable[str]) -> None:
+    """Insert rows. Errors are those of the driver, such as `psycopg.errors.UniqueViolation`."""
     lines = iter(lines)
+    block = list(islice(lines, BLOCK_LINES))
+    if not block:
+        return
+    cursor: Any = session.connection().connection.cursor()
     with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
-        while block := list(islice(lines, BLOCK_LINES)):
+        while block:
             copy.write("\n".join(block) + "\n")
+            block = list(islice(lines, BLOCK_LINES))
