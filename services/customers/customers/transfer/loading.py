@@ -110,8 +110,10 @@ class Chunk:
 
     def _create(self, row: ParsedRow) -> None:
         key = row.identity.id
-        self._new[key] = self._made.get(key) or self._maker.make(row)
-        if not self.write:
+        if self.write:
+            self._new[key] = self._made.get(key) or self._maker.make(row)
+        else:
+            self._maker.judge(row)
             self._met.add(key)
         self._directory.add(row.identity)
         self._outcome.new.append(row.identity)

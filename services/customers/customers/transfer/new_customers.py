@@ -90,12 +90,16 @@ class Maker:
         self._creator = session.caller.subject
         self._of_owners: dict[Owner | None, tuple[str, dict[str, Any]]] = {}
 
-    def make(self, row: ParsedRow) -> NewCustomer:
-        """The customer that a row describes. Raises a DomainError if it cannot be."""
+    def judge(self, row: ParsedRow) -> tuple[Owner | None, dict[str, Any]]:
+        """The owner and the own fields of a row's customer. Raises a DomainError if it cannot be."""
         owner = self.basis.owners[row.owner]
         if isinstance(owner, DomainError):
             raise owner
-        custom = self.basis.judge_own(row.custom, current=None)
+        return owner, self.basis.judge_own(row.custom, current=None)
+
+    def make(self, row: ParsedRow) -> NewCustomer:
+        """The customer that a row describes. Raises a DomainError if it cannot be."""
+        owner, custom = self.judge(row)
         values = _DEFAULTS | rules.with_country(row.values)
         values["kind"] = row.identity.kind
         key, (end, facts) = str(row.identity.id), self._of(owner)
