@@ -107,7 +107,7 @@ def test_an_unknown_name_takes_as_long_as_a_wrong_password(suite):
 
 @pytest.mark.parametrize("known", [True, False])
 def test_guessing_is_braked_also_for_names_that_nobody_has(suite, known):
-    username = suite.user(email="brake@example.com").username if known else suite.unique("nobody")
+    username = suite.user(email="brake@example.com").username if known else suite.unique("stranger")
     for _ in range(10):
         with refused("UNAUTHENTICATED", "BAD_CREDENTIALS"):
             suite.login(username, "wrong password")
