@@ -1,9 +1,11 @@
 """Processes that outlive whoever starts them, and are found again by what is written down about them."""
 
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,14 +52,24 @@ class ProcessRef:
                 return True
             try:
                 process.send_signal(each)
-                process.wait(seconds)
             except psutil.NoSuchProcess:
                 return True
-            except psutil.TimeoutExpired:
-                continue
-            return True
+            if self._ends_within(seconds):
+                return True
         self.kill()
         return False
+
+    def _ends_within(self, seconds: float) -> bool:
+        """Wait for the end. One that ended but that its parent has not reaped is gone as well; psutil waits for it."""
+        deadline = time.monotonic() + seconds
+        while self.alive():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        # A child of this process is reaped, since servers take a number that a zombie holds for one in use.
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, os.WNOHANG)
+        return True
 
     def kill(self) -> None:
         """End it at once, with no chance to clean up, and wait until it is gone."""
@@ -65,9 +77,9 @@ class ProcessRef:
         if process is not None:
             try:
                 process.kill()
-                process.wait(10)
             except psutil.NoSuchProcess:
                 return
+            self._ends_within(10)
 
 
 @dataclass(frozen=True)
