@@ -1,4 +1,5 @@
-"""What the running suite answers in, with 200,000 customers: one read, the list, and the whole picture.
+"""What the running suite answers in, with 200,000 customers and each process by itself, as in production: one read,
+the list, and the whole picture.
 
     python tests/bench/suite.py [--customers N]
 
@@ -176,7 +177,7 @@ def main() -> int:
     parser.add_argument("--customers", type=int, default=200_000)
     count = parser.parse_args().customers
     verdicts = Verdicts()
-    with tempfile.TemporaryDirectory() as folder, running_suite(Path(folder), test_clock=False) as suite:
+    with tempfile.TemporaryDirectory() as folder, running_suite(Path(folder), split=True, test_clock=False) as suite:
         client = SuiteClient(Targets.read(suite.environment))
         graphql = suite.admin()
         organisation = Organisation(graphql)

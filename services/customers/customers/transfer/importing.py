@@ -14,6 +14,7 @@ from chassis.db import ServiceSession
 from chassis.errors import DomainError, Unavailable
 from chassis.jobs import JobRun, RefusedRow
 from chassis.tabular import Row, open_table
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from customers.own_fields import ENTITY
@@ -31,6 +32,13 @@ CHUNK_ROWS = 2_500
 ATTEMPTS = 10
 _LOST_RACES = ("23505", "40001", "40P01")  # unique violation, serialization failure, deadlock
 _COUNTERS = ("created", "updated", "unchanged", "failed")
+
+
+MANY_ROWS = 5_000
+"""From here on an import changes so much that lists would be planned by statistics of another table."""
+
+_TIDY = text("SELECT gin_clean_pending_list('ix_customer_grams')")
+_ANALYZE = text("ANALYZE customer")
 
 
 def run_import(run: JobRun) -> None:
@@ -52,6 +60,10 @@ def run_import(run: JobRun) -> None:
         for chunk in chunks:
             outcome = _load(run, chunk, seen)
             reading.prepare = not check_only and 2 * outcome.created > len(chunk.rows)
+    if run.processed >= MANY_ROWS and not check_only:
+        with run.transaction() as session:
+            session.execute(_TIDY)
+            session.execute(_ANALYZE)
     with run.transaction() as session:
         run.succeed(session, total=run.processed)
 
