@@ -96,7 +96,7 @@ def _row(origin: Origin, change: Change) -> tuple[Any, ...]:
 
 
 def _line(row: tuple[Any, ...]) -> str:
-    return copy_cells(row[:-1]) + "\t\\\\x" + row[-1].hex()
+    return f"{copy_cells(row[:-1])}\t\\\\x{row[-1].hex()}"
 
 
 def utc_text(time: datetime) -> str:
