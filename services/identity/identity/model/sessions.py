@@ -1,0 +1,61 @@
+"""The sessions that people have open, and the attempts to open one."""
+
+from datetime import datetime
+from uuid import UUID
+
+from chassis.names import new_id
+from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from identity.model.base import Base
+
+
+class LoginSession(Base):
+    """What begins with a login: a chain of refresh tokens, each replaced by the next. Times are real times."""
+
+    __tablename__ = "login_session"
+    __table_args__ = (Index("ix_login_session_user_id", "user_id", postgresql_where=text("revoke_time IS NULL")),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("user_account.id"))
+    create_time: Mapped[datetime]
+    expire_time: Mapped[datetime] = mapped_column(index=True)
+    revoke_time: Mapped[datetime | None]
+
+    @property
+    def name(self) -> str:
+        """What revocations call it."""
+        return f"sessions/{self.id}"
+
+
+class RefreshToken(Base):
+    """A refresh token that was given out. Only its digest is kept. Times are real times."""
+
+    __tablename__ = "refresh_token"
+
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("login_session.id", ondelete="CASCADE"), index=True)
+    expire_time: Mapped[datetime]
+    use_time: Mapped[datetime | None]
+
+
+class LoginAttempt(Base):
+    """An attempt to prove a password that did not succeed, or not yet. Times are real times."""
+
+    __tablename__ = "login_attempt"
+    __table_args__ = (Index("ix_login_attempt_key", "key", "time"), Index("ix_login_attempt_time", "time"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    key: Mapped[bytes]
+    """A digest of whose password it was, so that names typed by mistake are not kept."""
+    time: Mapped[datetime]
+
+
+class Revocation(Base):
+    """The subject's access tokens issued before a real time are refused."""
+
+    __tablename__ = "revocation"
+
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    """`users/{uuid}`, `clients/{uuid}` or `sessions/{uuid}`."""
+    not_before: Mapped[datetime] = mapped_column(index=True)
