@@ -1,4 +1,4 @@
-"""The running suite that all tests in this folder share: every process by itself, as in production."""
+"""The running suite that the tests in this folder share, one per worker: every process by itself, as in production."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -12,11 +12,12 @@ from local_suite.testing import Suite, running_suite
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Keep the tests of this folder on one worker, so that they share one suite."""
+    """Keep the tests of a file on one worker: they count on what is in their suite."""
     for item in items:
         if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.xdist_group("suite"))
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(HERE))))
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import grpc
 import pytest
+from chassis.testing import eventually
 from chassis.tokens import SigningKeys
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from local_suite.methods import Method, all_methods, call, put, references
@@ -98,9 +99,12 @@ CREATE = {
 }
 
 
+TRANSFER = "mutation($input: TransferCustomerInput!) { transferCustomer(input: $input) { id } }"
+
+
 @pytest.fixture(scope="session")
 def hidden(anyone, suite):
-    """A record of each scoped collection that only the administrator sees."""
+    """A record of each scoped collection that only the administrator sees, once the services know of its owner."""
     admin = anyone.sign_in("admin", suite.admin_password)
     made = {"users": admin.run("{ me { id } }")["me"]["id"]}
     for collection, (mutation, type_name, values) in CREATE.items():
@@ -109,6 +113,13 @@ def hidden(anyone, suite):
     document = "mutation($file: Upload!) { importCustomers(file: $file) { id } }"
     file = ("隐.csv", f"客户名称\n隐{uuid4().hex}\n".encode())
     made["importJobs"] = admin.upload(document, "variables.file", file, file=None)["importCustomers"]["id"]
+    progress = "subscription($id: ID!) { importProgress(id: $id) { state } }"
+    with admin.subscribe(progress, id=made["importJobs"]) as states:
+        *_, last = states
+    assert last["importProgress"]["state"] == "SUCCEEDED"
+    eventually(
+        lambda: "errors" not in admin.answer(TRANSFER, input={"id": made["customers"], "ownerId": made["users"]})
+    )
     return made
 
 

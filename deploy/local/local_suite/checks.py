@@ -74,7 +74,7 @@ def _different(compared: "dircmp[str]") -> Iterator[str]:
 
 
 def test() -> int:
-    """Run all tests, those that share a suite in one of the two processes."""
+    """Run all tests in two processes, each with a suite of its own."""
     command = [PYTHON, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup"]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from embedded.processes import ProcessRef, StartFailed, spawn, wait_for
 
 USER = "crm"
 NODE = "crm@localhost"
+PATIENCE_SECONDS = 5.0
 
 ADVICE = (
     "Install RabbitMQ (Debian: apt-get install rabbitmq-server; macOS: brew install rabbitmq), "
@@ -103,10 +105,21 @@ def start(
         if running is not None:
             return running
         stop(folder)
-        if port and not is_free(port):
+        if port and not _becomes_free(port):
             raise StartFailed(f"port {port} is in use by another program")
         installation = find(cache or default_cache())
         return _launch(folder, installation, port or free_port(), _password(folder, password), seconds)
+
+
+def _becomes_free(port: int) -> bool:
+    """Whether nobody listens on the port, or stops to. A node that was killed holds its port until its last thread
+    is gone, which on a busy machine takes a while."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def attach(folder: Path) -> RunningRabbitMq | None:
