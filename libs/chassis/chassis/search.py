@@ -6,6 +6,7 @@ digits, so every part of the text that is long enough has only grams that the te
 and LIKE decides. Words of a query without a gram (one Chinese character, two letters) are left to LIKE alone.
 """
 
+import re
 import unicodedata
 from array import array
 from collections.abc import Iterable
@@ -33,6 +34,7 @@ HETERONYMS = {
 """Initials of characters whose first reading in the dictionary is not the only common one in names."""
 
 _WIDE = 0x80
+_DOUBTFUL = re.compile(f"[{''.join(char for char, letters in HETERONYMS.items() if len(letters) > 1)}]")
 
 
 def search_text(*parts: str | None) -> str:
@@ -58,7 +60,7 @@ def initials(name: str) -> list[str]:
     plain = name.translate(_initial_table())
     if plain == name:
         return []
-    doubtful = [at for at, char in enumerate(name) if len(HETERONYMS.get(char, "")) > 1][:MAX_HETERONYMS]
+    doubtful = [found.start() for found in _DOUBTFUL.finditer(name)][:MAX_HETERONYMS]
     if not doubtful:
         return [plain]
     letters = list(plain)
