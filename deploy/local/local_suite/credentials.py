@@ -4,6 +4,7 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from typing import Self
 
+from chassis.encryption import new_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -21,6 +22,8 @@ class Credentials:
     amqp_password: str
     token_signing_key: str
     """PEM, Ed25519."""
+    data_keys: str
+    """What values are sealed with, see `chassis.encryption`."""
     databases: dict[str, str] = field(default_factory=dict)
     """Service → the password of its database role."""
     clients: dict[str, str] = field(default_factory=dict)
@@ -35,6 +38,7 @@ class Credentials:
             people_password=kept.get("people_password") or secrets.token_urlsafe(12),
             amqp_password=kept.get("amqp_password") or secrets.token_urlsafe(24),
             token_signing_key=kept.get("token_signing_key") or _signing_key(),
+            data_keys=kept.get("data_keys") or f"local:{new_key()}",
             databases=_complete(kept.get("databases", {})),
             clients=_complete(kept.get("clients", {})),
         )

@@ -120,6 +120,7 @@ def shared_environment(
         **{f"SERVICE_CLIENT_SECRET_{name.upper()}": secret for name, secret in credentials.clients.items()},
         "AMQP_URL": amqp_url,
         "TOKEN_SIGNING_KEY": credentials.token_signing_key,
+        "DATA_KEYS": credentials.data_keys,
         "BOOTSTRAP_ADMIN_PASSWORD": credentials.admin_password,
         "SAMPLE_PASSWORD": credentials.people_password,
         "GATEWAY_URL": gateway_url(options.host, ports["gateway"]),
@@ -160,6 +161,8 @@ def _concerns(role: Role, variable: str) -> bool:
             return variable.removeprefix(prefix).lower() in role.services
     if variable == "TOKEN_SIGNING_KEY":
         return "identity" in role.services
+    if variable == "DATA_KEYS":
+        return role.kind != "gateway"
     return variable not in ("BOOTSTRAP_ADMIN_PASSWORD", "SAMPLE_PASSWORD", "GATEWAY_URL")
 
 

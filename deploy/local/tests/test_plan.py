@@ -101,6 +101,8 @@ def test_by_itself_a_service_learns_no_secret_of_another(folder):
     assert "SERVICE_CLIENT_SECRET_CUSTOMERS" in told
     assert "LEADS_TARGET" in told
     assert not {"DATABASE_URL_LEADS", "SERVICE_CLIENT_SECRET_LEADS", "TOKEN_SIGNING_KEY"} & set(told)
+    assert "DATA_KEYS" in told
+    assert "DATA_KEYS" not in processes["gateway"].environment
     assert "TOKEN_SIGNING_KEY" in processes["identity-serve"].environment
     assert "BOOTSTRAP_ADMIN_PASSWORD" not in processes["identity-serve"].environment
 

@@ -38,6 +38,7 @@ def make_runtime(settings: Settings, service: Service, *, statement_seconds: flo
         settings.database_url(service.name),
         pool_size=settings.pool_size,
         statement_seconds=statement_seconds,
+        data_keys=settings.data_keys(),
     )
     if settings.test_clock:
         database.clock = suite_clock(database.engine)

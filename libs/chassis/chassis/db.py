@@ -16,6 +16,7 @@ from sqlalchemy.types import TypeDecorator
 from chassis import deadlines
 from chassis.callers import Caller
 from chassis.clock import Clock, system_clock
+from chassis.encryption import DataKeys
 from chassis.telemetry import TracedCursor
 
 NAMING = {
@@ -64,6 +65,7 @@ class ServiceSession(Session):
     service: str
     caller: Caller
     now: datetime
+    data_keys: DataKeys
     request_id: str = ""
 
 
@@ -78,10 +80,12 @@ class Database:
         clock: Clock = system_clock,
         pool_size: int = 8,
         statement_seconds: float = 0,
+        data_keys: DataKeys | None = None,
     ) -> None:
         """Statements that take longer than `statement_seconds` are cancelled; 0 sets no limit."""
         self.service = service
         self.clock = clock
+        self.data_keys = data_keys or DataKeys()
         # Connections rest in autocommit mode, so that a read costs its statement and nothing else.
         self.pool_engine: Engine = create_engine(
             url.replace("postgresql://", "postgresql+psycopg://", 1),
@@ -120,7 +124,7 @@ class Database:
     def _session(self, engine: Engine, caller: Caller, request_id: str) -> Iterator[ServiceSession]:
         with ServiceSession(engine, expire_on_commit=False) as session:
             session.service, session.caller, session.request_id = self.service, caller, request_id
-            session.now = self.clock()
+            session.now, session.data_keys = self.clock(), self.data_keys
             yield session
 
     def dispose(self) -> None:

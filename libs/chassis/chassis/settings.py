@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
+from chassis.encryption import SETTING as DATA_KEYS
+from chassis.encryption import DataKeys
 from chassis.errors import Invalid
 
 
@@ -65,6 +67,10 @@ class Settings:
     def client_secret(self, service: str) -> str:
         """The secret a service signs in to identity with, from `SERVICE_CLIENT_SECRET_{SERVICE}`."""
         return self._required(f"SERVICE_CLIENT_SECRET_{service.upper()}")
+
+    def data_keys(self) -> DataKeys:
+        """What values are sealed with, from `DATA_KEYS`; a service that seals none needs none."""
+        return DataKeys.parse(self.environment.get(DATA_KEYS, ""))
 
     def _required(self, variable: str) -> str:
         value = self.environment.get(variable, "")
