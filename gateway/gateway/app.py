@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import orjson
 from chassis import telemetry
+from chassis.origins import Origin
 from crm.identity.v1 import auth_service_pb2
 from prometheus_client import REGISTRY, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -55,7 +56,7 @@ class Gateway:
     @asynccontextmanager
     async def running(self, app: Starlette) -> AsyncIterator[None]:
         """Connect for as long as the application runs."""
-        self._services = Services(self.settings.targets)
+        self._services = Services(self.settings.targets, self.settings.process.gateway_secret)
         self._services.states()
         self.listener.start()
         try:
@@ -65,9 +66,9 @@ class Gateway:
             await self._services.close()
             telemetry.flush()
 
-    def context(self, token: str, locale: str) -> Context:
+    def context(self, token: str, locale: str, origin: Origin | None = None) -> Context:
         """The context of one operation."""
-        calls = Calls(self.services, token)
+        calls = Calls(self.services, token, origin)
         return Context(calls=calls, loaders=Loaders(calls), locale=locale, listener=self.listener)
 
     async def key_set(self, request: Request) -> Response:

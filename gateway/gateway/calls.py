@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from chassis import telemetry
+from chassis.origins import Origin, metadata_for
 from grpc.aio import AioRpcError, StreamUnaryMultiCallable, UnaryStreamMultiCallable, UnaryUnaryMultiCallable
 from opentelemetry.trace import SpanKind
 
@@ -32,15 +33,23 @@ RETRY_SECONDS = (0.03, 0.12)
 class Calls:
     """Calls the services for one operation."""
 
-    def __init__(self, services: Services, token: str, *, operation_seconds: float = OPERATION_SECONDS) -> None:
-        """`token` is the value of the `authorization` header, empty for none."""
+    def __init__(
+        self,
+        services: Services,
+        token: str,
+        origin: Origin | None = None,
+        *,
+        operation_seconds: float = OPERATION_SECONDS,
+    ) -> None:
+        """`token` is the value of the `authorization` header, empty for none; `origin` is where the client is."""
         self.services = services
         self.token = token
+        self.origin = origin or Origin()
         self._ends_at = time.monotonic() + operation_seconds
 
     def afresh(self) -> "Calls":
         """Calls for the same caller with the whole time before them, for what goes on for long."""
-        return Calls(self.services, self.token)
+        return Calls(self.services, self.token, self.origin)
 
     def hurry(self, seconds: float) -> None:
         """Let all calls from now on end within a time."""
@@ -107,8 +116,11 @@ class Calls:
                 stream.cancel()
 
     def _metadata(self) -> Any:
-        trace = ("traceparent", telemetry.current_traceparent())
-        return (trace, ("authorization", self.token)) if self.token else (trace,)
+        always = (
+            ("traceparent", telemetry.current_traceparent()),
+            *metadata_for(self.origin, self.services.gateway_secret),
+        )
+        return (*always, ("authorization", self.token)) if self.token else always
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from gateway.calls import Calls
 from gateway.errors import described
 from gateway.failures import CallFailed
+from gateway.http import origin_of
 from gateway.locales import locale_of
 from gateway.services import Services
 
@@ -58,7 +59,9 @@ async def _download(request: Request, services: Services, open_: Callable[[Calls
     parent = request.headers.get("traceparent", "")
     with telemetry.span_from(parent, f"GET {request.scope['route'].path}", kind=SpanKind.SERVER):
         trace = {"x-trace-id": telemetry.current_trace_id()}
-        chunks = open_(Calls(services, request.headers.get("authorization", "")), request.path_params["key"])
+        chunks = open_(
+            Calls(services, request.headers.get("authorization", ""), origin_of(request)), request.path_params["key"]
+        )
         try:
             # Only the first chunk can still become an error of HTTP.
             first = await anext(chunks, None)

@@ -6,8 +6,10 @@ from typing import Any
 import orjson
 from chassis import telemetry
 from chassis.errors import Invalid
+from chassis.origins import Origin
 from graphql import GraphQLError
 from opentelemetry.trace import Span, SpanKind
+from starlette.requests import HTTPConnection
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
@@ -21,8 +23,8 @@ RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
 _KNOWN = {RESPONSE: RESPONSE, JSON: JSON, "application/*": JSON, "*/*": JSON}
 
-Contexts = Callable[[str, str], Context]
-"""(value of `authorization`, locale) → the context of an operation."""
+Contexts = Callable[[str, str, Origin], Context]
+"""(value of `authorization`, locale, where the client is) → the context of an operation."""
 
 
 class GraphQLOverHttp:
@@ -54,7 +56,7 @@ class GraphQLOverHttp:
                 operation = self._engine.prepare(sent)
                 _check_method(request.method, operation)
                 span.update_name(operation.name)
-                context = self._contexts(request.headers.get("authorization", ""), locale)
+                context = self._contexts(request.headers.get("authorization", ""), locale, origin_of(request))
                 answer = await self._engine.run(operation, context)
         except Refusal as refusal:
             error = formatted(GraphQLError(refusal.error.message, original_error=refusal.error), locale)
@@ -64,6 +66,12 @@ class GraphQLOverHttp:
         assert media_type is not None
         # The older media type has always been answered with 200 once the request as such could be read.
         return _json(answer, media_type, 400 if "data" not in answer and media_type == RESPONSE else 200)
+
+
+def origin_of(connection: HTTPConnection) -> Origin:
+    """Where a client is. Behind proxies the server has worked that out already, as far as it trusts them."""
+    address = connection.client.host if connection.client else ""
+    return Origin(address, connection.headers.get("user-agent", ""))
 
 
 def _check_method(method: str, operation: Operation) -> None:

@@ -42,6 +42,9 @@ def main() -> None:
             http="httptools",
             ws="websockets-sansio",
             ws_max_size=SOCKET_BYTES,
+            # Whoever could name an address at will would escape the brake on guessing.
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=",".join(settings.trusted_proxies),
             log_config=None,
             access_log=False,
             server_header=False,

@@ -64,7 +64,8 @@ class Method:
 class Services:
     """Clients of all services. Made in the event loop that uses them."""
 
-    def __init__(self, targets: Mapping[str, str]) -> None:
+    def __init__(self, targets: Mapping[str, str], gateway_secret: str = "") -> None:
+        self.gateway_secret = gateway_secret
         self._channels = {
             target: grpc.aio.insecure_channel(target, options=_OPTIONS) for target in set(targets.values())
         }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from chassis.errors import Invalid
 from chassis.settings import Settings
@@ -23,6 +24,8 @@ class GatewaySettings:
     """Server processes that share the port."""
     introspection: bool
     """Whether the schema may be asked for."""
+    trusted_proxies: tuple[str, ...]
+    """Addresses and networks of the proxies whose `X-Forwarded-For` is believed."""
     max_cost: int
     """The greatest cost of an operation: about the number of fields that it may answer with."""
 
@@ -39,8 +42,21 @@ class GatewaySettings:
             targets=targets,
             workers=_whole(env, "WORKERS", 1),
             introspection=env.get("GATEWAY_INTROSPECTION", "1") == "1",
+            trusted_proxies=_networks(env, "TRUSTED_PROXIES"),
             max_cost=_whole(env, "GATEWAY_MAX_COST", 20_000),
         )
+
+
+def _networks(env: Mapping[str, str], variable: str) -> tuple[str, ...]:
+    given = tuple(part.strip() for part in env.get(variable, "").split(",") if part.strip())
+    for part in given:
+        try:
+            ip_network(part)
+        except ValueError:
+            raise Invalid(
+                "INVALID_SETTING", f"{part!r} is no address or network such as 10.0.0.0/8", field=variable
+            ) from None
+    return given
 
 
 def _whole(env: Mapping[str, str], variable: str, default: int) -> int:

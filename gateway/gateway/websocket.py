@@ -14,7 +14,7 @@ from gateway import metrics
 from gateway.bodies import Refusal, to_request
 from gateway.engine import Engine, Operation, Refused
 from gateway.errors import formatted
-from gateway.http import Contexts
+from gateway.http import Contexts, origin_of
 from gateway.locales import locale_of
 
 PROTOCOL = "graphql-transport-ws"
@@ -141,7 +141,7 @@ class _Connection:
                 del self._operations[key]
 
     async def _answer(self, key: str, operation: Operation) -> None:
-        context = self._contexts(self._token or "", self._locale)
+        context = self._contexts(self._token or "", self._locale, origin_of(self._socket))
         if operation.kind == "subscription":
             async for answer in self._engine.listen(operation, context):
                 await self._send({"id": key, "type": "next", "payload": answer})

@@ -22,6 +22,8 @@ class Credentials:
     amqp_password: str
     token_signing_key: str
     """PEM, Ed25519."""
+    gateway_secret: str
+    """By which the gateway proves to the services who its clients are."""
     data_keys: str
     """What values are sealed with, see `chassis.encryption`."""
     databases: dict[str, str] = field(default_factory=dict)
@@ -38,6 +40,7 @@ class Credentials:
             people_password=kept.get("people_password") or secrets.token_urlsafe(12),
             amqp_password=kept.get("amqp_password") or secrets.token_urlsafe(24),
             token_signing_key=kept.get("token_signing_key") or _signing_key(),
+            gateway_secret=kept.get("gateway_secret") or secrets.token_urlsafe(24),
             data_keys=kept.get("data_keys") or f"local:{new_key()}",
             databases=_complete(kept.get("databases", {})),
             clients=_complete(kept.get("clients", {})),

@@ -120,6 +120,7 @@ def shared_environment(
         **{f"SERVICE_CLIENT_SECRET_{name.upper()}": secret for name, secret in credentials.clients.items()},
         "AMQP_URL": amqp_url,
         "TOKEN_SIGNING_KEY": credentials.token_signing_key,
+        "GATEWAY_SECRET": credentials.gateway_secret,
         "DATA_KEYS": credentials.data_keys,
         "BOOTSTRAP_ADMIN_PASSWORD": credentials.admin_password,
         "SAMPLE_PASSWORD": credentials.people_password,

@@ -20,7 +20,7 @@ from google.rpc import status_pb2
 from opentelemetry import context as otel_context
 from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
 
-from chassis import deadlines, metrics, telemetry
+from chassis import deadlines, metrics, origins, telemetry
 from chassis.access import Access
 from chassis.authentication import Authenticator
 from chassis.callers import Caller, current_caller, set_caller
@@ -54,8 +54,11 @@ class Registrar:
         authenticator: Authenticator,
         table: Mapping[str, Access],
         stream_pool: ThreadPoolExecutor,
+        gateway_secret: str = "",
     ) -> None:
-        """Streams run in a pool of their own, so that long ones never keep short calls waiting."""
+        """Streams run in a pool of their own, so that long ones never keep short calls waiting. With its secret the
+        gateway proves whom it speaks for: see `chassis.origins`."""
+        self._gateway_secret = gateway_secret
         self._server = server
         self._stream_pool = stream_pool
         self._authenticator = authenticator
@@ -71,7 +74,7 @@ class Registrar:
         self._server.add_registered_method_handlers(service, wrapped)
 
     def _wrap(self, name: str, handler: Any) -> Handler:
-        edge = MethodEdge(name, self._table[name], self._authenticator, handler)
+        edge = MethodEdge(name, self._table[name], self._authenticator, handler, self._gateway_secret)
         kinds: dict[tuple[bool, bool], Any] = {
             (False, False): (grpc.unary_unary_rpc_method_handler, edge.answer, handler.unary_unary),
             (False, True): (grpc.unary_stream_rpc_method_handler, edge.stream, handler.unary_stream),
@@ -103,7 +106,9 @@ class _Call:
 class MethodEdge:
     """One method as clients meet it."""
 
-    def __init__(self, name: str, access: Access, authenticator: Authenticator, handler: Any) -> None:
+    def __init__(
+        self, name: str, access: Access, authenticator: Authenticator, handler: Any, gateway_secret: str
+    ) -> None:
         self.behaviour: Callable[[Any, Any], Any]
         self.serializer = handler.response_serializer
         self._name = name
@@ -111,6 +116,7 @@ class MethodEdge:
         self._public = access.public
         self._permission = access.permission
         self._authenticator = authenticator
+        self._gateway_secret = gateway_secret
         self._seconds = STREAM_SECONDS if handler.request_streaming or handler.response_streaming else CALL_SECONDS
         self._quiet = name in _QUIET
         self._duration = metrics.CALL_SECONDS.labels(name)
@@ -180,6 +186,7 @@ class MethodEdge:
         return call
 
     def _admit(self, call: _Call, request: Any) -> None:
+        origins.set_source(self._gateway_secret, call.metadata, call.context)
         if self._public:
             set_caller(_ANONYMOUS)
         else:

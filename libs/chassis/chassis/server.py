@@ -96,7 +96,7 @@ def build_server(settings: Settings, hosted: Hosted, *, authority: Authority | N
         maximum_concurrent_rpcs=settings.server_threads * _CALLS_PER_THREAD,
     )
     streams = ThreadPoolExecutor(settings.server_threads, thread_name_prefix="stream")
-    registrar = Registrar(server, Authenticator(policy), table, streams)
+    registrar = Registrar(server, Authenticator(policy), table, streams, settings.gateway_secret)
     for servicer in servicers:
         servicer.register(servicer.implementation, registrar)
     health = _health(hosted, policy, by_service)

@@ -20,6 +20,8 @@ class Settings:
     monitor: str
     """Where `/livez`, `/readyz` and `/metrics` are served, `host:port`; empty for nowhere."""
     amqp_url: str = field(repr=False)
+    gateway_secret: str = field(repr=False)
+    """What the gateway proves by that it is the one that says who its clients are; see `chassis.origins`."""
     zone: ZoneInfo
     """The organisation's time zone: days, weeks and working hours are reckoned in it."""
     test_clock: bool
@@ -46,6 +48,7 @@ class Settings:
             listen=env.get("GRPC_LISTEN", "0.0.0.0:5051"),
             monitor=env.get("MONITOR_LISTEN", ""),
             amqp_url=env.get("AMQP_URL", ""),
+            gateway_secret=env.get("GATEWAY_SECRET", ""),
             zone=_zone(env.get("ORGANISATION_ZONE", "Asia/Shanghai")),
             test_clock=env.get("TEST_CLOCK", "") == "1",
             trace_folder=env.get("TRACE_FOLDER", ""),
