@@ -1,4 +1,4 @@
-"""The one way in which phone numbers, e-mail addresses and web addresses are kept, whatever way they were typed."""
+"""The one way in which phone numbers, e-mail and web addresses are kept and names compared, however they were typed."""
 
 import re
 import unicodedata
@@ -76,6 +76,32 @@ def url(text: str, *, field: str = "") -> str:
     return urlunsplit((parts.scheme, netloc, parts.path, parts.query, parts.fragment))
 
 
+def name_key(name: str) -> str:
+    """What two spellings of one name have in common: width, case, spaces and punctuation left out."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return _NOT_WORD.sub("", folded) or folded.strip()
+
+
+def company_key(name: str) -> str:
+    """What two names of one company have in common: the `name_key` without legal form and bracketed parts.
+
+    「华诚科技（上海）有限公司」, 「华诚科技股份有限公司」 and 「华诚科技集团」 are 「华诚科技」. A place or trade
+    that is not in brackets stays, so that firms of the same brand in two cities are told apart. A name of nothing
+    but these stays whole.
+    """
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    core = _NOT_WORD.sub("", _LATIN_FORM.sub("", _BRACKETED.sub("", folded)))
+    while (shorter := _CHINESE_FORM.sub("", core)) != core:
+        core = shorter
+    return core or name_key(name)
+
+
+_NOT_WORD = re.compile(r"[\W_]+")
+_BRACKETED = re.compile(r"[(\[【〔《][一-鿿]{1,10}[)\]】〕》]")
+_CHINESE_FORM = re.compile(r"(?:(?:有限责任|有限|责任|总)?公司|股份|集团|控股)$")
+_LATIN_FORM = re.compile(
+    r"(?:[\s,.]+(?:co|company|corp|corporation|inc|incorporated|llc|ltd|limited|plc|gmbh))+[\s.]*$"
+)
 _LOCAL_PART = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
 _DOMAIN = re.compile(r"(?=.{1,253}$)(?:(?!-)[^\W_](?:[\w-]{0,61}[^\W_])?\.)+(?:[^\W\d_]{2,63}|xn--[a-z0-9-]{1,59})")
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}", re.ASCII)

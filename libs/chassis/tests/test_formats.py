@@ -137,3 +137,51 @@ def test_what_is_no_web_address_is_refused(typed):
     with pytest.raises(Invalid) as caught:
         formats.url(typed + "x" if typed.endswith("\n") else typed)
     assert caught.value.reason == "INVALID_URL"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("上海华诚科技有限公司", " 上海华诚科技有限公司 "),
+        ("华诚（集团）有限公司", "华诚(集团)有限公司"),
+        ("Acme, Inc.", "ACME INC"),
+        ("ＡＢＣ科技", "abc科技"),
+    ],
+)
+def test_spellings_of_one_name_share_a_key(one: str, other: str) -> None:
+    assert formats.name_key(one) == formats.name_key(other)
+
+
+def test_a_name_without_letters_keeps_its_signs_as_key() -> None:
+    assert formats.name_key(" *** ") == "***"
+    assert formats.name_key("华诚") != formats.name_key("华成")
+
+
+@pytest.mark.parametrize(
+    ("name", "core"),
+    [
+        ("华诚科技（上海）有限公司", "华诚科技"),
+        ("华诚科技 股份有限公司", "华诚科技"),
+        ("华诚科技有限责任公司", "华诚科技"),
+        ("华诚科技集团股份有限公司", "华诚科技"),
+        ("华诚科技（集团）总公司", "华诚科技"),
+        ("上海华诚科技有限公司", "上海华诚科技"),
+        ("ＡＣＭＥ Trading Co., Ltd.", "acmetrading"),
+        ("Acme Cooling Inc", "acmecooling"),
+        ("有限公司", "有限公司"),
+        ("***", "***"),
+    ],
+)
+def test_a_company_is_known_by_the_core_of_its_name(name: str, core: str) -> None:
+    assert formats.company_key(name) == core
+
+
+FORMS = st.sampled_from(
+    ["有限公司", "有限责任公司", "股份有限公司", "集团有限公司", "集团", "（中国）有限公司", "(集团)"]
+)
+
+
+@given(st.text("华诚远景科技能源abc1", min_size=1, max_size=20), FORMS, FORMS)
+def test_the_legal_form_never_tells_companies_apart(core: str, one: str, other: str) -> None:
+    assert formats.company_key(core + one) == formats.company_key(f" {core} {other}")
+    assert formats.company_key(core + one + other) == formats.company_key(core)

@@ -1,7 +1,5 @@
 """The archive of customers: who they are, whom to talk to there, and what happened with them."""
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +7,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from chassis.db import NAMING, UtcDateTime
+from chassis.formats import name_key
 from chassis.names import make_name, new_id
 from chassis.search import grams, search_text
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, MetaData, Text, text
@@ -216,15 +215,6 @@ class KnownDepartment(Base):
     display_name: Mapped[str]
     path: Mapped[str]
     version: Mapped[int] = mapped_column(BigInteger)
-
-
-_NOT_WORD = re.compile(r"[\W_]+")
-
-
-def name_key(display_name: str) -> str:
-    """What two spellings of one name have in common: width, case, spaces and punctuation left out."""
-    folded = unicodedata.normalize("NFKC", display_name).casefold()
-    return _NOT_WORD.sub("", folded) or folded.strip()
 
 
 def searched_text(display_name: str, phones: Sequence[str], emails: Sequence[str]) -> str:

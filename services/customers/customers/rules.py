@@ -1,64 +1,44 @@
 """What the fields of customers and contacts may hold, and the form they are kept in.
 
-One pure function per field, so that a form, a caller and an import are judged alike. A function returns the value
-in its stored form, None for an absent text, and raises Invalid for what cannot be right.
+One pure function per field, see `chassis.rules`.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from chassis import formats
 from chassis.errors import Invalid, Violation
-from stdnum.cn import uscc
-from stdnum.exceptions import ValidationError
+from chassis.rules import Rule, choice, credit_code, emails, optional_text, phones, refuse, required_text
+from chassis.rules import apply as judge
 
 from customers.model import CustomerKind, CustomerStatus
 
-Rule = Callable[[Any], Any]
+__all__ = [
+    "CONTACT_RULES",
+    "CUSTOMER_RULES",
+    "LEVELS",
+    "TRANSFER_RULES",
+    "apply",
+    "column",
+    "contradictions",
+    "credit_code",
+    "emails",
+    "phones",
+    "refuse",
+    "tags",
+    "with_country",
+]
 
 MAX_NAME = 200
-MAX_LIST = 20
 MAX_TAGS = 50
 MAX_TAG = 50
 MAX_REMARK = 5_000
 
 LEVELS = ("A", "B", "C", "D", "E")
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _COUNTRY = re.compile(r"[A-Z]{2}")
-
-
-def optional_text(value: str, *, maximum: int) -> str | None:
-    """A text without white space at its ends. Line breaks are kept, other control characters refused."""
-    text = value.replace("\r\n", "\n").strip()
-    if len(text) > maximum:
-        raise Invalid("TOO_LONG", f"at most {maximum:,} characters fit, not {len(text):,}", maximum=maximum)
-    if _CONTROL.search(text):
-        raise Invalid("INVALID_TEXT", "the text holds control characters")
-    return text or None
-
-
-def required_text(value: str, *, maximum: int) -> str:
-    """A text that must not be empty."""
-    text = optional_text(value, maximum=maximum)
-    if text is None:
-        raise Invalid("REQUIRED", "a value is needed")
-    return text
-
-
-def credit_code(value: str) -> str | None:
-    """A unified social credit code, its check digit verified (GB 32100-2015)."""
-    if not value.strip():
-        return None
-    try:
-        return str(uscc.validate(value))
-    except ValidationError:
-        raise Invalid(
-            "INVALID_CREDIT_CODE", "this is no unified social credit code: 18 characters, the last a check digit"
-        ) from None
 
 
 def level(value: str) -> str | None:
@@ -82,35 +62,12 @@ def website(value: str) -> str | None:
     return formats.url(value) if value.strip() else None
 
 
-def phones(values: Sequence[str]) -> list[str]:
-    """Phone numbers in E.164, each once, in the order given."""
-    return _distinct(formats.phone, values)
-
-
-def emails(values: Sequence[str]) -> list[str]:
-    """E-mail addresses, each once, in the order given."""
-    return _distinct(formats.email, values)
-
-
 def tags(values: Sequence[str]) -> list[str]:
     """Labels, each once, sorted."""
     cleaned = {text for value in values if (text := optional_text(value, maximum=MAX_TAG))}
     if len(cleaned) > MAX_TAGS:
         raise Invalid("TOO_MANY", f"at most {MAX_TAGS} tags fit", maximum=MAX_TAGS)
     return sorted(cleaned)
-
-
-def choice(value: str, *, values: type[StrEnum], reason: str) -> str:
-    """One of the names of an enumeration."""
-    if value not in values.__members__:
-        raise Invalid(reason, f"it must be one of {', '.join(values.__members__)}")
-    return value
-
-
-def _distinct(rule: Callable[[str], str], values: Sequence[str]) -> list[str]:
-    if len(values) > MAX_LIST:
-        raise Invalid("TOO_MANY", f"at most {MAX_LIST} fit", maximum=MAX_LIST)
-    return list(dict.fromkeys(rule(value) for value in values if value.strip()))
 
 
 CUSTOMER_RULES: Mapping[str, Rule] = {
@@ -158,14 +115,7 @@ def column(path: str) -> str:
 
 def apply(rules: Mapping[str, Rule], values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Violation]]:
     """The values in their stored form by column, and what is wrong with those that cannot be right."""
-    stored: dict[str, Any] = {}
-    faults: list[Violation] = []
-    for path, value in values.items():
-        try:
-            stored[column(path)] = rules[path](value)
-        except Invalid as error:
-            faults.append(Violation(path, error.reason, error.message))
-    return stored, faults
+    return judge(rules, values, column)
 
 
 def contradictions(stored: Mapping[str, Any]) -> list[Violation]:
@@ -179,12 +129,3 @@ def with_country(stored: dict[str, Any]) -> dict[str, Any]:
     """The values, with China as the country of an address that names none."""
     addressed = any(stored.get(part) for part in ("province", "city", "district", "street", "postal_code"))
     return stored | {"country": "CN"} if addressed and not stored.get("country") else stored
-
-
-def refuse(faults: Sequence[Violation]) -> None:
-    """Raise Invalid if anything is wrong, naming every field at fault."""
-    if len(faults) == 1:
-        raise Invalid(faults[0].reason, faults[0].message, field=faults[0].field)
-    if faults:
-        message = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
-        raise Invalid("INVALID_FIELDS", message, violations=list(faults))

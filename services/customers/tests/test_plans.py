@@ -4,11 +4,12 @@ import random
 from uuid import UUID
 
 import pytest
+from chassis.formats import name_key
 from chassis.names import new_id
 from chassis.search import grams
 from crm.common.v1 import filter_pb2
 from customers import queries
-from customers.model import name_key, searched_text
+from customers.model import searched_text
 from psycopg.types.json import Jsonb
 from sqlalchemy import event, text
 

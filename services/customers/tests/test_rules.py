@@ -3,25 +3,6 @@
 import pytest
 from chassis.errors import Invalid
 from customers import rules
-from customers.model import name_key
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("上海华诚科技有限公司", " 上海华诚科技有限公司 "),
-        ("华诚（集团）有限公司", "华诚(集团)有限公司"),
-        ("Acme, Inc.", "ACME INC"),
-        ("ＡＢＣ科技", "abc科技"),
-    ],
-)
-def test_spellings_of_one_name_share_a_key(one: str, other: str) -> None:
-    assert name_key(one) == name_key(other)
-
-
-def test_a_name_without_letters_keeps_its_signs_as_key() -> None:
-    assert name_key(" *** ") == "***"
-    assert name_key("华诚") != name_key("华成")
 
 
 def test_credit_codes_are_verified_and_compacted() -> None:

@@ -7,12 +7,13 @@ from operator import mul
 from typing import Any, NamedTuple
 
 from chassis.errors import Invalid
+from chassis.formats import name_key
 from chassis.jobs import RefusedRow
 from chassis.names import new_id
 from chassis.tabular import Problem, Row, unguard
 
 from customers import rules
-from customers.model import CustomerKind, name_key
+from customers.model import CustomerKind
 from customers.transfer.headings import CONTACT, CUSTOM, LIST_FIELDS, Layout
 from customers.transfer.matching import Identity
 from customers.transfer.own_values import split_list, split_phones
