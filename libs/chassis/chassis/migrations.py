@@ -30,6 +30,7 @@ TABLE_MODULES = (
     "chassis.inbox",
     "chassis.jobs",
     "chassis.outbox",
+    "chassis.sharing",
     "chassis.testclock",
     "chassis.timers",
 )
