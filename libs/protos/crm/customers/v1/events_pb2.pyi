@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -227,3 +228,47 @@ class CustomersImported(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CustomersImported: _TypeAlias = CustomersImported  # noqa: Y015
+
+@_typing.final
+class CustomerShareChanged(_message.Message):
+    """How a customer is shared with somebody was changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    GRANTEE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    customer: _builtins.str
+    """The customer, `customers/{uuid}`."""
+    grantee: _builtins.str
+    """With whom it is shared, `users/{uuid}` or `departments/{uuid}`."""
+    version: _builtins.int
+    """Grows with every change of this share. Older states must be ignored."""
+    level: _builtins.str
+    """`READ_ONLY` or `COLLABORATE`."""
+    active: _builtins.bool
+    """False if the share was taken back."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends; not set if it does not end by itself."""
+
+    def __init__(
+        self,
+        *,
+        customer: _builtins.str = ...,
+        grantee: _builtins.str = ...,
+        version: _builtins.int = ...,
+        level: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        active: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "customer", b"customer", "expire_time", b"expire_time", "grantee", b"grantee", "level", b"level", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomerShareChanged: _TypeAlias = CustomerShareChanged  # noqa: Y015
