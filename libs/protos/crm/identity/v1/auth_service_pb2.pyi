@@ -52,10 +52,18 @@ class TokenPair(_message.Message):
     ACCESS_TOKEN_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
+    SECOND_FACTOR_CHALLENGE_FIELD_NUMBER: _builtins.int
+    SECOND_FACTOR_MISSING_FIELD_NUMBER: _builtins.int
     access_token: _builtins.str
     """A signed JWT for the `authorization: Bearer` header."""
     refresh_token: _builtins.str
     """An opaque token to get the next pair with. Empty for machines."""
+    second_factor_challenge: _builtins.str
+    """If given, there are no tokens yet: hand it to CompleteLogin within five minutes, with a code."""
+    second_factor_missing: _builtins.bool
+    """True if a role of the user requires a second factor and the user has none yet. The access token then permits
+    nothing but the user's own affairs, above all to set one up.
+    """
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When the access token stops working."""
@@ -66,14 +74,42 @@ class TokenPair(_message.Message):
         access_token: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         refresh_token: _builtins.str = ...,
+        second_factor_challenge: _builtins.str = ...,
+        second_factor_missing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "expire_time", b"expire_time", "refresh_token", b"refresh_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "expire_time", b"expire_time", "refresh_token", b"refresh_token", "second_factor_challenge", b"second_factor_challenge", "second_factor_missing", b"second_factor_missing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TokenPair: _TypeAlias = TokenPair  # noqa: Y015
+
+@_typing.final
+class CompleteLoginRequest(_message.Message):
+    """The second step of a login."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHALLENGE_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    challenge: _builtins.str
+    """Required. The challenge that the first step was answered with."""
+    code: _builtins.str
+    """Required. The six digits that the authenticator app shows, or a recovery code."""
+    def __init__(
+        self,
+        *,
+        challenge: _builtins.str = ...,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "code", b"code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteLoginRequest: _TypeAlias = CompleteLoginRequest  # noqa: Y015
 
 @_typing.final
 class RefreshTokensRequest(_message.Message):

@@ -42,6 +42,11 @@ class AuthServiceStub:
                 request_serializer=crm_dot_identity_dot_v1_dot_auth__service__pb2.LoginRequest.SerializeToString,
                 response_deserializer=crm_dot_identity_dot_v1_dot_auth__service__pb2.TokenPair.FromString,
                 _registered_method=True)
+        self.CompleteLogin = channel.unary_unary(
+                '/crm.identity.v1.AuthService/CompleteLogin',
+                request_serializer=crm_dot_identity_dot_v1_dot_auth__service__pb2.CompleteLoginRequest.SerializeToString,
+                response_deserializer=crm_dot_identity_dot_v1_dot_auth__service__pb2.TokenPair.FromString,
+                _registered_method=True)
         self.RefreshTokens = channel.unary_unary(
                 '/crm.identity.v1.AuthService/RefreshTokens',
                 request_serializer=crm_dot_identity_dot_v1_dot_auth__service__pb2.RefreshTokensRequest.SerializeToString,
@@ -80,7 +85,16 @@ class AuthServiceServicer:
 
     def Login(self, request, context):
         """Signs a person in. Fails with UNAUTHENTICATED and the reason BAD_CREDENTIALS, the same for an unknown
-        user, a wrong password and a deactivated user.
+        user, a wrong password and a deactivated user. Who has a second factor gets no tokens yet, but a challenge for
+        CompleteLogin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteLogin(self, request, context):
+        """Finishes a login that asked for a second factor. Fails with UNAUTHENTICATED and the reason BAD_CODE for a wrong or
+        used code, INVALID_CHALLENGE for a challenge that is over.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -135,6 +149,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
             'Login': grpc.unary_unary_rpc_method_handler(
                     servicer.Login,
                     request_deserializer=crm_dot_identity_dot_v1_dot_auth__service__pb2.LoginRequest.FromString,
+                    response_serializer=crm_dot_identity_dot_v1_dot_auth__service__pb2.TokenPair.SerializeToString,
+            ),
+            'CompleteLogin': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteLogin,
+                    request_deserializer=crm_dot_identity_dot_v1_dot_auth__service__pb2.CompleteLoginRequest.FromString,
                     response_serializer=crm_dot_identity_dot_v1_dot_auth__service__pb2.TokenPair.SerializeToString,
             ),
             'RefreshTokens': grpc.unary_unary_rpc_method_handler(
@@ -195,6 +214,33 @@ class AuthService:
             target,
             '/crm.identity.v1.AuthService/Login',
             crm_dot_identity_dot_v1_dot_auth__service__pb2.LoginRequest.SerializeToString,
+            crm_dot_identity_dot_v1_dot_auth__service__pb2.TokenPair.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteLogin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.identity.v1.AuthService/CompleteLogin',
+            crm_dot_identity_dot_v1_dot_auth__service__pb2.CompleteLoginRequest.SerializeToString,
             crm_dot_identity_dot_v1_dot_auth__service__pb2.TokenPair.FromString,
             options,
             channel_credentials,

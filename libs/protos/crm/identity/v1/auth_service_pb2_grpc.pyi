@@ -37,7 +37,12 @@ class AuthServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AuthServiceAsyncStub: ...
     Login: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.LoginRequest, _auth_service_pb2.TokenPair]
     """Signs a person in. Fails with UNAUTHENTICATED and the reason BAD_CREDENTIALS, the same for an unknown
-    user, a wrong password and a deactivated user.
+    user, a wrong password and a deactivated user. Who has a second factor gets no tokens yet, but a challenge for
+    CompleteLogin.
+    """
+    CompleteLogin: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.CompleteLoginRequest, _auth_service_pb2.TokenPair]
+    """Finishes a login that asked for a second factor. Fails with UNAUTHENTICATED and the reason BAD_CODE for a wrong or
+    used code, INVALID_CHALLENGE for a challenge that is over.
     """
     RefreshTokens: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshTokensRequest, _auth_service_pb2.TokenPair]
     """Exchanges a refresh token for a new pair. Each refresh token works once: using one again revokes every
@@ -61,7 +66,12 @@ class AuthServiceAsyncStub(AuthServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Login: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.LoginRequest, _auth_service_pb2.TokenPair]  # type: ignore[assignment]
     """Signs a person in. Fails with UNAUTHENTICATED and the reason BAD_CREDENTIALS, the same for an unknown
-    user, a wrong password and a deactivated user.
+    user, a wrong password and a deactivated user. Who has a second factor gets no tokens yet, but a challenge for
+    CompleteLogin.
+    """
+    CompleteLogin: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.CompleteLoginRequest, _auth_service_pb2.TokenPair]  # type: ignore[assignment]
+    """Finishes a login that asked for a second factor. Fails with UNAUTHENTICATED and the reason BAD_CODE for a wrong or
+    used code, INVALID_CHALLENGE for a challenge that is over.
     """
     RefreshTokens: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshTokensRequest, _auth_service_pb2.TokenPair]  # type: ignore[assignment]
     """Exchanges a refresh token for a new pair. Each refresh token works once: using one again revokes every
@@ -88,7 +98,18 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.TokenPair, _abc.Awaitable[_auth_service_pb2.TokenPair]]:
         """Signs a person in. Fails with UNAUTHENTICATED and the reason BAD_CREDENTIALS, the same for an unknown
-        user, a wrong password and a deactivated user.
+        user, a wrong password and a deactivated user. Who has a second factor gets no tokens yet, but a challenge for
+        CompleteLogin.
+        """
+
+    @_abc_1.abstractmethod
+    def CompleteLogin(
+        self,
+        request: _auth_service_pb2.CompleteLoginRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.TokenPair, _abc.Awaitable[_auth_service_pb2.TokenPair]]:
+        """Finishes a login that asked for a second factor. Fails with UNAUTHENTICATED and the reason BAD_CODE for a wrong or
+        used code, INVALID_CHALLENGE for a challenge that is over.
         """
 
     @_abc_1.abstractmethod

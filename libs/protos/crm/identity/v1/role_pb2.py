@@ -25,19 +25,25 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63rm/identity/v1/role.proto\x12\x0f\x63rm.identity.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd3\x01\n\x04Role\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12&\n\x06grants\x18\x03 \x03(\x0b\x32\x16.crm.identity.v1.Grant\x12\x0f\n\x07\x62uiltin\x18\x04 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"[\n\x05Grant\x12\x12\n\npermission\x18\x01 \x01(\t\x12)\n\x05scope\x18\x02 \x01(\x0e\x32\x1a.crm.identity.v1.DataScope\x12\x13\n\x0b\x64\x65partments\x18\x03 \x03(\t\"1\n\nPermission\x12\x12\n\npermission\x18\x01 \x01(\t\x12\x0f\n\x07methods\x18\x02 \x03(\t*\xa2\x01\n\tDataScope\x12\x1a\n\x16\x44\x41TA_SCOPE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44\x41TA_SCOPE_SELF\x10\x01\x12\x19\n\x15\x44\x41TA_SCOPE_DEPARTMENT\x10\x02\x12\x1e\n\x1a\x44\x41TA_SCOPE_DEPARTMENT_TREE\x10\x03\x12\x15\n\x11\x44\x41TA_SCOPE_CUSTOM\x10\x04\x12\x12\n\x0e\x44\x41TA_SCOPE_ALL\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63rm/identity/v1/role.proto\x12\x0f\x63rm.identity.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x02\n\x04Role\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12&\n\x06grants\x18\x03 \x03(\x0b\x32\x16.crm.identity.v1.Grant\x12\x0f\n\x07\x62uiltin\x18\x04 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66ield_rules\x18\n \x03(\x0b\x32\x1a.crm.identity.v1.FieldRule\x12\x1d\n\x15require_second_factor\x18\x14 \x01(\x08\"X\n\tFieldRule\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12,\n\x06\x65\x66\x66\x65\x63t\x18\x03 \x01(\x0e\x32\x1c.crm.identity.v1.FieldEffect\"1\n\x10ProtectableField\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\"[\n\x05Grant\x12\x12\n\npermission\x18\x01 \x01(\t\x12)\n\x05scope\x18\x02 \x01(\x0e\x32\x1a.crm.identity.v1.DataScope\x12\x13\n\x0b\x64\x65partments\x18\x03 \x03(\t\"1\n\nPermission\x12\x12\n\npermission\x18\x01 \x01(\t\x12\x0f\n\x07methods\x18\x02 \x03(\t*u\n\x0b\x46ieldEffect\x12\x1c\n\x18\x46IELD_EFFECT_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x46IELD_EFFECT_READ_ONLY\x10\x01\x12\x15\n\x11\x46IELD_EFFECT_MASK\x10\x02\x12\x15\n\x11\x46IELD_EFFECT_HIDE\x10\x03*\xa2\x01\n\tDataScope\x12\x1a\n\x16\x44\x41TA_SCOPE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44\x41TA_SCOPE_SELF\x10\x01\x12\x19\n\x15\x44\x41TA_SCOPE_DEPARTMENT\x10\x02\x12\x1e\n\x1a\x44\x41TA_SCOPE_DEPARTMENT_TREE\x10\x03\x12\x15\n\x11\x44\x41TA_SCOPE_CUSTOM\x10\x04\x12\x12\n\x0e\x44\x41TA_SCOPE_ALL\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.identity.v1.role_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DATASCOPE']._serialized_start=439
-  _globals['_DATASCOPE']._serialized_end=601
+  _globals['_FIELDEFFECT']._serialized_start=659
+  _globals['_FIELDEFFECT']._serialized_end=776
+  _globals['_DATASCOPE']._serialized_start=779
+  _globals['_DATASCOPE']._serialized_end=941
   _globals['_ROLE']._serialized_start=81
-  _globals['_ROLE']._serialized_end=292
-  _globals['_GRANT']._serialized_start=294
-  _globals['_GRANT']._serialized_end=385
-  _globals['_PERMISSION']._serialized_start=387
-  _globals['_PERMISSION']._serialized_end=436
+  _globals['_ROLE']._serialized_end=372
+  _globals['_FIELDRULE']._serialized_start=374
+  _globals['_FIELDRULE']._serialized_end=462
+  _globals['_PROTECTABLEFIELD']._serialized_start=464
+  _globals['_PROTECTABLEFIELD']._serialized_end=513
+  _globals['_GRANT']._serialized_start=515
+  _globals['_GRANT']._serialized_end=606
+  _globals['_PERMISSION']._serialized_start=608
+  _globals['_PERMISSION']._serialized_end=657
 # @@protoc_insertion_point(module_scope)

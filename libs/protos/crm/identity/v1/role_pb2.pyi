@@ -20,6 +20,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _FieldEffect:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FieldEffectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FieldEffect.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FIELD_EFFECT_UNSPECIFIED: _FieldEffect.ValueType  # 0
+    """Not stated; refused."""
+    FIELD_EFFECT_READ_ONLY: _FieldEffect.ValueType  # 1
+    """The field cannot be changed."""
+    FIELD_EFFECT_MASK: _FieldEffect.ValueType  # 2
+    """Only a part of the value is shown, such as `138****1234`; the field can be neither filtered nor sorted by."""
+    FIELD_EFFECT_HIDE: _FieldEffect.ValueType  # 3
+    """The value is not shown at all."""
+
+class FieldEffect(_FieldEffect, metaclass=_FieldEffectEnumTypeWrapper):
+    """What a rule for a field does. Each also does what those before it do."""
+
+FIELD_EFFECT_UNSPECIFIED: FieldEffect.ValueType  # 0
+"""Not stated; refused."""
+FIELD_EFFECT_READ_ONLY: FieldEffect.ValueType  # 1
+"""The field cannot be changed."""
+FIELD_EFFECT_MASK: FieldEffect.ValueType  # 2
+"""Only a part of the value is shown, such as `138****1234`; the field can be neither filtered nor sorted by."""
+FIELD_EFFECT_HIDE: FieldEffect.ValueType  # 3
+"""The value is not shown at all."""
+Global___FieldEffect: _TypeAlias = FieldEffect  # noqa: Y015
+
 class _DataScope:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -69,6 +97,8 @@ class Role(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    FIELD_RULES_FIELD_NUMBER: _builtins.int
+    REQUIRE_SECOND_FACTOR_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `roles/{uuid}`."""
     display_name: _builtins.str
@@ -77,6 +107,10 @@ class Role(_message.Message):
     """True for the administrator role that comes with the installation; it cannot be changed or deleted."""
     etag: _builtins.str
     """Changes with every change of the role."""
+    require_second_factor: _builtins.bool
+    """True if whoever holds it must have a second factor. Until then it grants them nothing. It is the one thing that can
+    be changed of the administrator role.
+    """
     @_builtins.property
     def grants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Grant]:
         """What it grants. At most one grant per permission."""
@@ -89,6 +123,12 @@ class Role(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last changed."""
 
+    @_builtins.property
+    def field_rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldRule]:
+        """The fields that it hides, masks or keeps from being changed; at most one rule per field. Of several roles that
+        let a user read an entity, the most permissive decides on each of its fields.
+        """
+
     def __init__(
         self,
         *,
@@ -99,14 +139,72 @@ class Role(_message.Message):
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        field_rules: _abc.Iterable[Global___FieldRule] | None = ...,
+        require_second_factor: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["builtin", b"builtin", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "grants", b"grants", "name", b"name", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["builtin", b"builtin", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "field_rules", b"field_rules", "grants", b"grants", "name", b"name", "require_second_factor", b"require_second_factor", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Role: _TypeAlias = Role  # noqa: Y015
+
+@_typing.final
+class FieldRule(_message.Message):
+    """What a role keeps from whoever holds it, of one field of the records that it lets them read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTITY_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    EFFECT_FIELD_NUMBER: _builtins.int
+    entity: _builtins.str
+    """The entity, e.g. `customer`."""
+    field: _builtins.str
+    """Its field, e.g. `phones`; `custom.<key>` for a field of the company's own. See ListProtectableFields."""
+    effect: Global___FieldEffect.ValueType
+    """What is kept from them."""
+    def __init__(
+        self,
+        *,
+        entity: _builtins.str = ...,
+        field: _builtins.str = ...,
+        effect: Global___FieldEffect.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect", "entity", b"entity", "field", b"field"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FieldRule: _TypeAlias = FieldRule  # noqa: Y015
+
+@_typing.final
+class ProtectableField(_message.Message):
+    """A field that roles can restrict."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTITY_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    entity: _builtins.str
+    """The entity, e.g. `customer`."""
+    field: _builtins.str
+    """Its field, e.g. `phones`; `custom.*` says that each field of the company's own can be named as `custom.<key>`."""
+    def __init__(
+        self,
+        *,
+        entity: _builtins.str = ...,
+        field: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity", b"entity", "field", b"field"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProtectableField: _TypeAlias = ProtectableField  # noqa: Y015
 
 @_typing.final
 class Grant(_message.Message):
