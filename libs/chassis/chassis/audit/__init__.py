@@ -8,8 +8,9 @@ those of transactions older than any still running.
 
 from chassis.audit.chain import head, seal, unsealed
 from chassis.audit.entries import Change, Origin, origin_of, prepare, record, record_all, write_prepared
+from chassis.audit.erasure import erase
 from chassis.audit.model import AuditBlock, AuditEntry
-from chassis.audit.verification import Break, BrokenLink, verify
+from chassis.audit.verification import Break, BrokenLink, Progress, Verification, verify, verify_from
 
 __all__ = [
     "AuditBlock",
@@ -18,6 +19,9 @@ __all__ = [
     "BrokenLink",
     "Change",
     "Origin",
+    "Progress",
+    "Verification",
+    "erase",
     "head",
     "origin_of",
     "prepare",
@@ -26,5 +30,6 @@ __all__ = [
     "seal",
     "unsealed",
     "verify",
+    "verify_from",
     "write_prepared",
 ]
