@@ -27,6 +27,7 @@ class Access(_message.Message):
     PERMISSION_FIELD_NUMBER: _builtins.int
     PUBLIC_FIELD_NUMBER: _builtins.int
     AUTHENTICATED_FIELD_NUMBER: _builtins.int
+    PARTNERS_FIELD_NUMBER: _builtins.int
     permission: _builtins.str
     """The permission the caller's roles must grant, as `<entity>.<action>`, e.g. `customer.read`.
     Its data scope then limits which records the call sees or touches.
@@ -35,16 +36,19 @@ class Access(_message.Message):
     """True if anyone may call the method, without a token."""
     authenticated: _builtins.bool
     """True if any signed-in caller may call the method; it concerns nobody but the caller."""
+    partners: _builtins.bool
+    """True if external partners may call the method as well. They reach their own records, whatever their roles say."""
     def __init__(
         self,
         *,
         permission: _builtins.str = ...,
         public: _builtins.bool = ...,
         authenticated: _builtins.bool = ...,
+        partners: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authenticated", b"authenticated", "permission", b"permission", "public", b"public"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authenticated", b"authenticated", "partners", b"partners", "permission", b"permission", "public", b"public"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -37,6 +37,7 @@ class Contact(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `contacts/{uuid}`."""
     customer: _builtins.str
@@ -69,6 +70,10 @@ class Contact(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last changed."""
 
+    @_builtins.property
+    def hidden_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The fields that are empty here because the caller's roles hide them. Output only."""
+
     def __init__(
         self,
         *,
@@ -84,10 +89,11 @@ class Contact(_message.Message):
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        hidden_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer", b"customer", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "job_title", b"job_title", "name", b"name", "phones", b"phones", "primary", b"primary", "remark", b"remark", "update_time", b"update_time", "wechat", b"wechat"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer", b"customer", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "hidden_fields", b"hidden_fields", "job_title", b"job_title", "name", b"name", "phones", b"phones", "primary", b"primary", "remark", b"remark", "update_time", b"update_time", "wechat", b"wechat"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

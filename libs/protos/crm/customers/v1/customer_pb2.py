@@ -22,23 +22,52 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from crm.common.v1 import entity_pb2 as crm_dot_common_dot_v1_dot_entity__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63rm/customers/v1/customer.proto\x12\x10\x63rm.customers.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\x04\n\x08\x43ustomer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.crm.customers.v1.CustomerKind\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x13\n\x0b\x63redit_code\x18\x04 \x01(\t\x12\r\n\x05owner\x18\x05 \x01(\t\x12\x18\n\x10owner_department\x18\x06 \x01(\t\x12\x30\n\x06status\x18\x07 \x01(\x0e\x32 .crm.customers.v1.CustomerStatus\x12\r\n\x05level\x18\x08 \x01(\t\x12\x10\n\x08industry\x18\t \x01(\t\x12\x0e\n\x06source\x18\n \x01(\t\x12\x0e\n\x06phones\x18\x0b \x03(\t\x12\x0e\n\x06\x65mails\x18\x0c \x03(\t\x12\x0f\n\x07website\x18\r \x01(\t\x12*\n\x07\x61\x64\x64ress\x18\x0e \x01(\x0b\x32\x19.crm.customers.v1.Address\x12\x0c\n\x04tags\x18\x0f \x03(\t\x12.\n\rcustom_fields\x18\x10 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06remark\x18\x11 \x01(\t\x12\x13\n\x0b\x65xternal_id\x18\x12 \x01(\t\x12\x37\n\x13last_follow_up_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63reator\x18\x14 \x01(\t\x12\x0c\n\x04\x65tag\x18\x15 \x01(\t\x12/\n\x0b\x63reate_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"q\n\x07\x41\x64\x64ress\x12\x0f\n\x07\x63ountry\x18\x01 \x01(\t\x12\x10\n\x08province\x18\x02 \x01(\t\x12\x0c\n\x04\x63ity\x18\x03 \x01(\t\x12\x10\n\x08\x64istrict\x18\x04 \x01(\t\x12\x0e\n\x06street\x18\x05 \x01(\t\x12\x13\n\x0bpostal_code\x18\x06 \x01(\t*b\n\x0c\x43ustomerKind\x12\x1d\n\x19\x43USTOMER_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43USTOMER_KIND_COMPANY\x10\x01\x12\x18\n\x14\x43USTOMER_KIND_PERSON\x10\x02*\xbd\x01\n\x0e\x43ustomerStatus\x12\x1f\n\x1b\x43USTOMER_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43USTOMER_STATUS_POTENTIAL\x10\x01\x12\x1b\n\x17\x43USTOMER_STATUS_ENGAGED\x10\x02\x12\x17\n\x13\x43USTOMER_STATUS_WON\x10\x03\x12\x1b\n\x17\x43USTOMER_STATUS_DORMANT\x10\x04\x12\x18\n\x14\x43USTOMER_STATUS_LOST\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63rm/customers/v1/customer.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/entity.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x06\n\x08\x43ustomer\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x34\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.crm.customers.v1.CustomerKindB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1c\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1b\n\x0b\x63redit_code\x18\x04 \x01(\tB\x06\x9a\xe7\x18\x02\x10\x03\x12\x15\n\x05owner\x18\x05 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12 \n\x10owner_department\x18\x06 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x30\n\x06status\x18\x07 \x01(\x0e\x32 .crm.customers.v1.CustomerStatus\x12\r\n\x05level\x18\x08 \x01(\t\x12\x10\n\x08industry\x18\t \x01(\t\x12\x0e\n\x06source\x18\n \x01(\t\x12\x16\n\x06phones\x18\x0b \x03(\tB\x06\x9a\xe7\x18\x02\x10\x01\x12\x16\n\x06\x65mails\x18\x0c \x03(\tB\x06\x9a\xe7\x18\x02\x10\x02\x12\x0f\n\x07website\x18\r \x01(\t\x12*\n\x07\x61\x64\x64ress\x18\x0e \x01(\x0b\x32\x19.crm.customers.v1.Address\x12\x0c\n\x04tags\x18\x0f \x03(\t\x12\x36\n\rcustom_fields\x18\x10 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\x9a\xe7\x18\x02\x18\x01\x12\x0e\n\x06remark\x18\x11 \x01(\t\x12\x13\n\x0b\x65xternal_id\x18\x12 \x01(\t\x12\x37\n\x13last_follow_up_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63reator\x18\x14 \x01(\t\x12\x14\n\x04\x65tag\x18\x15 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x37\n\x0b\x63reate_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x37\n\x0bupdate_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1d\n\rhidden_fields\x18\x64 \x03(\tB\x06\x9a\xe7\x18\x02\x08\x01:\x0c\x92\xe7\x18\x08\x63ustomer\"q\n\x07\x41\x64\x64ress\x12\x0f\n\x07\x63ountry\x18\x01 \x01(\t\x12\x10\n\x08province\x18\x02 \x01(\t\x12\x0c\n\x04\x63ity\x18\x03 \x01(\t\x12\x10\n\x08\x64istrict\x18\x04 \x01(\t\x12\x0e\n\x06street\x18\x05 \x01(\t\x12\x13\n\x0bpostal_code\x18\x06 \x01(\t*b\n\x0c\x43ustomerKind\x12\x1d\n\x19\x43USTOMER_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43USTOMER_KIND_COMPANY\x10\x01\x12\x18\n\x14\x43USTOMER_KIND_PERSON\x10\x02*\xbd\x01\n\x0e\x43ustomerStatus\x12\x1f\n\x1b\x43USTOMER_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43USTOMER_STATUS_POTENTIAL\x10\x01\x12\x1b\n\x17\x43USTOMER_STATUS_ENGAGED\x10\x02\x12\x17\n\x13\x43USTOMER_STATUS_WON\x10\x03\x12\x1b\n\x17\x43USTOMER_STATUS_DORMANT\x10\x04\x12\x18\n\x14\x43USTOMER_STATUS_LOST\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.customers.v1.customer_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CUSTOMERKIND']._serialized_start=865
-  _globals['_CUSTOMERKIND']._serialized_end=963
-  _globals['_CUSTOMERSTATUS']._serialized_start=966
-  _globals['_CUSTOMERSTATUS']._serialized_end=1155
-  _globals['_CUSTOMER']._serialized_start=117
-  _globals['_CUSTOMER']._serialized_end=748
-  _globals['_ADDRESS']._serialized_start=750
-  _globals['_ADDRESS']._serialized_end=863
+  _globals['_CUSTOMER'].fields_by_name['name']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['name']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_CUSTOMER'].fields_by_name['kind']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['kind']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_CUSTOMER'].fields_by_name['display_name']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['display_name']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_CUSTOMER'].fields_by_name['credit_code']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['credit_code']._serialized_options = b'\232\347\030\002\020\003'
+  _globals['_CUSTOMER'].fields_by_name['owner']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['owner']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_CUSTOMER'].fields_by_name['owner_department']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['owner_department']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_CUSTOMER'].fields_by_name['phones']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['phones']._serialized_options = b'\232\347\030\002\020\001'
+  _globals['_CUSTOMER'].fields_by_name['emails']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['emails']._serialized_options = b'\232\347\030\002\020\002'
+  _globals['_CUSTOMER'].fields_by_name['custom_fields']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['custom_fields']._serialized_options = b'\232\347\030\002\030\001'
+  _globals['_CUSTOMER'].fields_by_name['etag']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['etag']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_CUSTOMER'].fields_by_name['create_time']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['create_time']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_CUSTOMER'].fields_by_name['update_time']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['update_time']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_CUSTOMER'].fields_by_name['hidden_fields']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['hidden_fields']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_CUSTOMER']._loaded_options = None
+  _globals['_CUSTOMER']._serialized_options = b'\222\347\030\010customer'
+  _globals['_CUSTOMERKIND']._serialized_start=1034
+  _globals['_CUSTOMERKIND']._serialized_end=1132
+  _globals['_CUSTOMERSTATUS']._serialized_start=1135
+  _globals['_CUSTOMERSTATUS']._serialized_end=1324
+  _globals['_CUSTOMER']._serialized_start=145
+  _globals['_CUSTOMER']._serialized_end=917
+  _globals['_ADDRESS']._serialized_start=919
+  _globals['_ADDRESS']._serialized_end=1032
 # @@protoc_insertion_point(module_scope)

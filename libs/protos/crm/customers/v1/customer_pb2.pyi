@@ -110,6 +110,7 @@ class Customer(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `customers/{uuid}`."""
     kind: Global___CustomerKind.ValueType
@@ -172,6 +173,10 @@ class Customer(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last changed."""
 
+    @_builtins.property
+    def hidden_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The fields that are empty here because the caller's roles hide them. Output only."""
+
     def __init__(
         self,
         *,
@@ -198,10 +203,11 @@ class Customer(_message.Message):
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        hidden_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "create_time", b"create_time", "custom_fields", b"custom_fields", "last_follow_up_time", b"last_follow_up_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "create_time", b"create_time", "creator", b"creator", "credit_code", b"credit_code", "custom_fields", b"custom_fields", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "external_id", b"external_id", "industry", b"industry", "kind", b"kind", "last_follow_up_time", b"last_follow_up_time", "level", b"level", "name", b"name", "owner", b"owner", "owner_department", b"owner_department", "phones", b"phones", "remark", b"remark", "source", b"source", "status", b"status", "tags", b"tags", "update_time", b"update_time", "website", b"website"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "create_time", b"create_time", "creator", b"creator", "credit_code", b"credit_code", "custom_fields", b"custom_fields", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "external_id", b"external_id", "hidden_fields", b"hidden_fields", "industry", b"industry", "kind", b"kind", "last_follow_up_time", b"last_follow_up_time", "level", b"level", "name", b"name", "owner", b"owner", "owner_department", b"owner_department", "phones", b"phones", "remark", b"remark", "source", b"source", "status", b"status", "tags", b"tags", "update_time", b"update_time", "website", b"website"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

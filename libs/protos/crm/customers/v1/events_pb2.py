@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63rm/customers/v1/events.proto\x12\x10\x63rm.customers.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x01\n\rCustomerState\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\r\n\x05owner\x18\x06 \x01(\t\x12\x1d\n\x15owner_department_path\x18\x07 \x01(\t\"d\n\x0f\x43ustomerCreated\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12.\n\x05state\x18\x03 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\"|\n\x0f\x43ustomerUpdated\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12.\n\x05state\x18\x03 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\x12\x16\n\x0e\x63hanged_fields\x18\x04 \x03(\t\"\x90\x01\n\x13\x43ustomerTransferred\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12.\n\x05state\x18\x03 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\x12\x16\n\x0eprevious_owner\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"4\n\x0f\x43ustomerDeleted\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"[\n\x11\x43ustomersImported\x12\x12\n\nimport_job\x18\x01 \x01(\t\x12\x32\n\tcustomers\x18\x02 \x03(\x0b\x32\x1f.crm.customers.v1.CustomerState\"\x9a\x01\n\x14\x43ustomerShareChanged\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07grantee\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\r\n\x05level\x18\x04 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tive\x18\x06 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63rm/customers/v1/events.proto\x12\x10\x63rm.customers.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x01\n\rCustomerState\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\r\n\x05owner\x18\x06 \x01(\t\x12\x1d\n\x15owner_department_path\x18\x07 \x01(\t\x12\x13\n\x0b\x63redit_code\x18\x08 \x01(\t\"d\n\x0f\x43ustomerCreated\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12.\n\x05state\x18\x03 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\"|\n\x0f\x43ustomerUpdated\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12.\n\x05state\x18\x03 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\x12\x16\n\x0e\x63hanged_fields\x18\x04 \x03(\t\"\x90\x01\n\x13\x43ustomerTransferred\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12.\n\x05state\x18\x03 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\x12\x16\n\x0eprevious_owner\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"4\n\x0f\x43ustomerDeleted\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"[\n\x11\x43ustomersImported\x12\x12\n\nimport_job\x18\x01 \x01(\t\x12\x32\n\tcustomers\x18\x02 \x03(\x0b\x32\x1f.crm.customers.v1.CustomerState\"\x9a\x01\n\x14\x43ustomerShareChanged\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07grantee\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\r\n\x05level\x18\x04 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tive\x18\x06 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,17 +33,17 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.customers.v1.events_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CUSTOMERSTATE']._serialized_start=85
-  _globals['_CUSTOMERSTATE']._serialized_end=233
-  _globals['_CUSTOMERCREATED']._serialized_start=235
-  _globals['_CUSTOMERCREATED']._serialized_end=335
-  _globals['_CUSTOMERUPDATED']._serialized_start=337
-  _globals['_CUSTOMERUPDATED']._serialized_end=461
-  _globals['_CUSTOMERTRANSFERRED']._serialized_start=464
-  _globals['_CUSTOMERTRANSFERRED']._serialized_end=608
-  _globals['_CUSTOMERDELETED']._serialized_start=610
-  _globals['_CUSTOMERDELETED']._serialized_end=662
-  _globals['_CUSTOMERSIMPORTED']._serialized_start=664
-  _globals['_CUSTOMERSIMPORTED']._serialized_end=755
-  _globals['_CUSTOMERSHARECHANGED']._serialized_start=758
-  _globals['_CUSTOMERSHARECHANGED']._serialized_end=912
+  _globals['_CUSTOMERSTATE']._serialized_end=254
+  _globals['_CUSTOMERCREATED']._serialized_start=256
+  _globals['_CUSTOMERCREATED']._serialized_end=356
+  _globals['_CUSTOMERUPDATED']._serialized_start=358
+  _globals['_CUSTOMERUPDATED']._serialized_end=482
+  _globals['_CUSTOMERTRANSFERRED']._serialized_start=485
+  _globals['_CUSTOMERTRANSFERRED']._serialized_end=629
+  _globals['_CUSTOMERDELETED']._serialized_start=631
+  _globals['_CUSTOMERDELETED']._serialized_end=683
+  _globals['_CUSTOMERSIMPORTED']._serialized_start=685
+  _globals['_CUSTOMERSIMPORTED']._serialized_end=776
+  _globals['_CUSTOMERSHARECHANGED']._serialized_start=779
+  _globals['_CUSTOMERSHARECHANGED']._serialized_end=933
 # @@protoc_insertion_point(module_scope)

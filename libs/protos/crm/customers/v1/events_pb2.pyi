@@ -32,6 +32,7 @@ class CustomerState(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     OWNER_FIELD_NUMBER: _builtins.int
     OWNER_DEPARTMENT_PATH_FIELD_NUMBER: _builtins.int
+    CREDIT_CODE_FIELD_NUMBER: _builtins.int
     customer: _builtins.str
     """The customer, `customers/{uuid}`."""
     version: _builtins.int
@@ -46,6 +47,8 @@ class CustomerState(_message.Message):
     """The owner, `users/{uuid}`, or empty."""
     owner_department_path: _builtins.str
     """The path of the owner's department."""
+    credit_code: _builtins.str
+    """The unified social credit code, or empty."""
     def __init__(
         self,
         *,
@@ -56,10 +59,11 @@ class CustomerState(_message.Message):
         status: _builtins.str = ...,
         owner: _builtins.str = ...,
         owner_department_path: _builtins.str = ...,
+        credit_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "display_name", b"display_name", "kind", b"kind", "owner", b"owner", "owner_department_path", b"owner_department_path", "status", b"status", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_code", b"credit_code", "customer", b"customer", "display_name", b"display_name", "kind", b"kind", "owner", b"owner", "owner_department_path", b"owner_department_path", "status", b"status", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

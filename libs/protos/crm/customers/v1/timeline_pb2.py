@@ -22,17 +22,22 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from crm.common.v1 import entity_pb2 as crm_dot_common_dot_v1_dot_entity__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63rm/customers/v1/timeline.proto\x12\x10\x63rm.customers.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\x01\n\rTimelineEntry\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\x0f\n\x07summary\x18\x07 \x01(\t\x12(\n\x07\x64\x65tails\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\noccur_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63rm/customers/v1/timeline.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/entity.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x02\n\rTimelineEntry\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12(\n\x07summary\x18\x07 \x01(\tB\x17\x9a\xe7\x18\x13\"\x11\x66ollow_up.content\x12@\n\x07\x64\x65tails\x18\x08 \x01(\x0b\x32\x17.google.protobuf.StructB\x16\x9a\xe7\x18\x12\"\x10\x66ollow_up.method\x12.\n\noccur_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.customers.v1.timeline_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TIMELINEENTRY']._serialized_start=117
-  _globals['_TIMELINEENTRY']._serialized_end=334
+  _globals['_TIMELINEENTRY'].fields_by_name['summary']._loaded_options = None
+  _globals['_TIMELINEENTRY'].fields_by_name['summary']._serialized_options = b'\232\347\030\023\"\021follow_up.content'
+  _globals['_TIMELINEENTRY'].fields_by_name['details']._loaded_options = None
+  _globals['_TIMELINEENTRY'].fields_by_name['details']._serialized_options = b'\232\347\030\022\"\020follow_up.method'
+  _globals['_TIMELINEENTRY']._serialized_start=145
+  _globals['_TIMELINEENTRY']._serialized_end=411
 # @@protoc_insertion_point(module_scope)

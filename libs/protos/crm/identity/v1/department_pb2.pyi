@@ -32,6 +32,7 @@ class Department(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    NEAREST_THEATRE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `departments/{uuid}`."""
     display_name: _builtins.str
@@ -48,6 +49,10 @@ class Department(_message.Message):
     """True if it is a sales theatre (战区)."""
     etag: _builtins.str
     """Changes with every change of the department."""
+    nearest_theatre: _builtins.str
+    """The nearest theatre: the department itself if it is one, else the nearest above that is. Empty if there is none.
+    Output only.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created."""
@@ -68,10 +73,11 @@ class Department(_message.Message):
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        nearest_theatre: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "head", b"head", "name", b"name", "parent", b"parent", "path", b"path", "theatre", b"theatre", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "head", b"head", "name", b"name", "nearest_theatre", b"nearest_theatre", "parent", b"parent", "path", b"path", "theatre", b"theatre", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -235,3 +235,43 @@ class DeleteDepartmentRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteDepartmentRequest: _TypeAlias = DeleteDepartmentRequest  # noqa: Y015
+
+@_typing.final
+class MergeDepartmentsRequest(_message.Message):
+    """A request to merge departments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCES_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    MERGE_NAMESAKES_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """Required. The department that takes their place, `departments/{uuid}`."""
+    merge_namesakes: _builtins.bool
+    """What becomes of departments that would lie below the target with the name of another: true to merge them, too, and
+    what lies below them likewise; false to fail with ALREADY_EXISTS.
+    """
+    request_id: _builtins.str
+    """A UUID that makes a retry safe."""
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required. The departments that cease to be, 1 to 50, `departments/{uuid}`. None may lie above the target, and no
+        grant may name one.
+        """
+
+    def __init__(
+        self,
+        *,
+        sources: _abc.Iterable[_builtins.str] | None = ...,
+        target: _builtins.str = ...,
+        merge_namesakes: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merge_namesakes", b"merge_namesakes", "request_id", b"request_id", "sources", b"sources", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeDepartmentsRequest: _TypeAlias = MergeDepartmentsRequest  # noqa: Y015

@@ -62,6 +62,11 @@ class DepartmentServiceStub:
                 request_serializer=crm_dot_identity_dot_v1_dot_department__service__pb2.UpdateDepartmentRequest.SerializeToString,
                 response_deserializer=crm_dot_identity_dot_v1_dot_department__pb2.Department.FromString,
                 _registered_method=True)
+        self.MergeDepartments = channel.unary_unary(
+                '/crm.identity.v1.DepartmentService/MergeDepartments',
+                request_serializer=crm_dot_identity_dot_v1_dot_department__service__pb2.MergeDepartmentsRequest.SerializeToString,
+                response_deserializer=crm_dot_identity_dot_v1_dot_department__pb2.Department.FromString,
+                _registered_method=True)
         self.DeleteDepartment = channel.unary_unary(
                 '/crm.identity.v1.DepartmentService/DeleteDepartment',
                 request_serializer=crm_dot_identity_dot_v1_dot_department__service__pb2.DeleteDepartmentRequest.SerializeToString,
@@ -109,6 +114,14 @@ class DepartmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MergeDepartments(self, request, context):
+        """Merges departments into another one, all at once: their users and the departments below them move to the target, and
+        they are deleted. Needs the permissions department.update and department.delete with the scope ALL.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteDepartment(self, request, context):
         """Deletes a department. Fails with FAILED_PRECONDITION while it has users or children.
         """
@@ -142,6 +155,11 @@ def add_DepartmentServiceServicer_to_server(servicer, server):
             'UpdateDepartment': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateDepartment,
                     request_deserializer=crm_dot_identity_dot_v1_dot_department__service__pb2.UpdateDepartmentRequest.FromString,
+                    response_serializer=crm_dot_identity_dot_v1_dot_department__pb2.Department.SerializeToString,
+            ),
+            'MergeDepartments': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeDepartments,
+                    request_deserializer=crm_dot_identity_dot_v1_dot_department__service__pb2.MergeDepartmentsRequest.FromString,
                     response_serializer=crm_dot_identity_dot_v1_dot_department__pb2.Department.SerializeToString,
             ),
             'DeleteDepartment': grpc.unary_unary_rpc_method_handler(
@@ -285,6 +303,33 @@ class DepartmentService:
             target,
             '/crm.identity.v1.DepartmentService/UpdateDepartment',
             crm_dot_identity_dot_v1_dot_department__service__pb2.UpdateDepartmentRequest.SerializeToString,
+            crm_dot_identity_dot_v1_dot_department__pb2.Department.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeDepartments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.identity.v1.DepartmentService/MergeDepartments',
+            crm_dot_identity_dot_v1_dot_department__service__pb2.MergeDepartmentsRequest.SerializeToString,
             crm_dot_identity_dot_v1_dot_department__pb2.Department.FromString,
             options,
             channel_credentials,

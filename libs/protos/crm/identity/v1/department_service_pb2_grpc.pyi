@@ -47,6 +47,10 @@ class DepartmentServiceStub:
     """Changes a department. A change of the parent moves its subtree along; moving it into its own subtree fails
     with FAILED_PRECONDITION.
     """
+    MergeDepartments: _grpc.UnaryUnaryMultiCallable[_department_service_pb2.MergeDepartmentsRequest, _department_pb2.Department]
+    """Merges departments into another one, all at once: their users and the departments below them move to the target, and
+    they are deleted. Needs the permissions department.update and department.delete with the scope ALL.
+    """
     DeleteDepartment: _grpc.UnaryUnaryMultiCallable[_department_service_pb2.DeleteDepartmentRequest, _empty_pb2.Empty]
     """Deletes a department. Fails with FAILED_PRECONDITION while it has users or children."""
 
@@ -66,6 +70,10 @@ class DepartmentServiceAsyncStub(DepartmentServiceStub):
     UpdateDepartment: _aio.UnaryUnaryMultiCallable[_department_service_pb2.UpdateDepartmentRequest, _department_pb2.Department]  # type: ignore[assignment]
     """Changes a department. A change of the parent moves its subtree along; moving it into its own subtree fails
     with FAILED_PRECONDITION.
+    """
+    MergeDepartments: _aio.UnaryUnaryMultiCallable[_department_service_pb2.MergeDepartmentsRequest, _department_pb2.Department]  # type: ignore[assignment]
+    """Merges departments into another one, all at once: their users and the departments below them move to the target, and
+    they are deleted. Needs the permissions department.update and department.delete with the scope ALL.
     """
     DeleteDepartment: _aio.UnaryUnaryMultiCallable[_department_service_pb2.DeleteDepartmentRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a department. Fails with FAILED_PRECONDITION while it has users or children."""
@@ -113,6 +121,16 @@ class DepartmentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_department_pb2.Department, _abc.Awaitable[_department_pb2.Department]]:
         """Changes a department. A change of the parent moves its subtree along; moving it into its own subtree fails
         with FAILED_PRECONDITION.
+        """
+
+    @_abc_1.abstractmethod
+    def MergeDepartments(
+        self,
+        request: _department_service_pb2.MergeDepartmentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_department_pb2.Department, _abc.Awaitable[_department_pb2.Department]]:
+        """Merges departments into another one, all at once: their users and the departments below them move to the target, and
+        they are deleted. Needs the permissions department.update and department.delete with the scope ALL.
         """
 
     @_abc_1.abstractmethod

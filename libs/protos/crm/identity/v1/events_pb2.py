@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63rm/identity/v1/events.proto\x12\x0f\x63rm.identity.v1\"\x91\x01\n\x0bUserChanged\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x12\n\ndepartment\x18\x04 \x01(\t\x12\x17\n\x0f\x64\x65partment_path\x18\x05 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x06 \x01(\x08\x12\x10\n\x08username\x18\x07 \x01(\t\"s\n\x11\x44\x65partmentChanged\x12\x12\n\ndepartment\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x15\n\rprevious_path\x18\x05 \x01(\t\"8\n\x11\x44\x65partmentDeleted\x12\x12\n\ndepartment\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63rm/identity/v1/events.proto\x12\x0f\x63rm.identity.v1\"\xa2\x01\n\x0bUserChanged\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x12\n\ndepartment\x18\x04 \x01(\t\x12\x17\n\x0f\x64\x65partment_path\x18\x05 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x06 \x01(\x08\x12\x10\n\x08username\x18\x07 \x01(\t\x12\x0f\n\x07partner\x18\x15 \x01(\t\"\x92\x01\n\x11\x44\x65partmentChanged\x12\x12\n\ndepartment\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x15\n\rprevious_path\x18\x05 \x01(\t\x12\x0c\n\x04head\x18\x06 \x01(\t\x12\x0f\n\x07theatre\x18\x07 \x01(\x08\"M\n\x11\x44\x65partmentDeleted\x12\x12\n\ndepartment\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x13\n\x0bmerged_into\x18\x03 \x01(\t\"\xdb\x02\n\x13OrganisationChanged\x12\x14\n\x0corganisation\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\x12\x10\n\x08\x63urrency\x18\x05 \x01(\t\x12\x11\n\ttime_zone\x18\x06 \x01(\t\x12\x1f\n\x17\x66iscal_year_start_month\x18\x07 \x01(\x05\x12\x1d\n\x15\x66iscal_year_start_day\x18\x08 \x01(\x05\x12\x19\n\x11\x66irst_day_of_week\x18\t \x01(\x05\x12+\n\x06weekly\x18\n \x03(\x0b\x32\x1b.crm.identity.v1.WorkingDay\x12,\n\x07special\x18\x0b \x03(\x0b\x32\x1b.crm.identity.v1.WorkingDay\x12\x1c\n\x14statutory_until_year\x18\x0c \x01(\x05\"<\n\nWorkingDay\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\t\x12\x0f\n\x07windows\x18\x02 \x03(\t\x12\x10\n\x08ordinary\x18\x03 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,9 +32,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.identity.v1.events_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_USERCHANGED']._serialized_start=50
-  _globals['_USERCHANGED']._serialized_end=195
-  _globals['_DEPARTMENTCHANGED']._serialized_start=197
-  _globals['_DEPARTMENTCHANGED']._serialized_end=312
-  _globals['_DEPARTMENTDELETED']._serialized_start=314
-  _globals['_DEPARTMENTDELETED']._serialized_end=370
+  _globals['_USERCHANGED']._serialized_end=212
+  _globals['_DEPARTMENTCHANGED']._serialized_start=215
+  _globals['_DEPARTMENTCHANGED']._serialized_end=361
+  _globals['_DEPARTMENTDELETED']._serialized_start=363
+  _globals['_DEPARTMENTDELETED']._serialized_end=440
+  _globals['_ORGANISATIONCHANGED']._serialized_start=443
+  _globals['_ORGANISATIONCHANGED']._serialized_end=790
+  _globals['_WORKINGDAY']._serialized_start=792
+  _globals['_WORKINGDAY']._serialized_end=852
 # @@protoc_insertion_point(module_scope)

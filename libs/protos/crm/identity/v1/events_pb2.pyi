@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -29,6 +31,7 @@ class UserChanged(_message.Message):
     DEPARTMENT_PATH_FIELD_NUMBER: _builtins.int
     ACTIVE_FIELD_NUMBER: _builtins.int
     USERNAME_FIELD_NUMBER: _builtins.int
+    PARTNER_FIELD_NUMBER: _builtins.int
     user: _builtins.str
     """The user, `users/{uuid}`."""
     version: _builtins.int
@@ -43,6 +46,8 @@ class UserChanged(_message.Message):
     """True if the user may sign in."""
     username: _builtins.str
     """The login name."""
+    partner: _builtins.str
+    """The partner the user belongs to, `partners/{uuid}`; empty for an employee."""
     def __init__(
         self,
         *,
@@ -53,10 +58,11 @@ class UserChanged(_message.Message):
         department_path: _builtins.str = ...,
         active: _builtins.bool = ...,
         username: _builtins.str = ...,
+        partner: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "department", b"department", "department_path", b"department_path", "display_name", b"display_name", "user", b"user", "username", b"username", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "department", b"department", "department_path", b"department_path", "display_name", b"display_name", "partner", b"partner", "user", b"user", "username", b"username", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -64,7 +70,7 @@ Global___UserChanged: _TypeAlias = UserChanged  # noqa: Y015
 
 @_typing.final
 class DepartmentChanged(_message.Message):
-    """A department was created, renamed or moved, or sits under one that moved."""
+    """A department was created or changed, or sits under one that moved."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -73,6 +79,8 @@ class DepartmentChanged(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     PATH_FIELD_NUMBER: _builtins.int
     PREVIOUS_PATH_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
+    THEATRE_FIELD_NUMBER: _builtins.int
     department: _builtins.str
     """The department, `departments/{uuid}`."""
     version: _builtins.int
@@ -83,6 +91,10 @@ class DepartmentChanged(_message.Message):
     """The path now."""
     previous_path: _builtins.str
     """The path before; empty for a new department."""
+    head: _builtins.str
+    """The user who heads it, or empty."""
+    theatre: _builtins.bool
+    """True if it is a sales theatre."""
     def __init__(
         self,
         *,
@@ -91,10 +103,12 @@ class DepartmentChanged(_message.Message):
         display_name: _builtins.str = ...,
         path: _builtins.str = ...,
         previous_path: _builtins.str = ...,
+        head: _builtins.str = ...,
+        theatre: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["department", b"department", "display_name", b"display_name", "path", b"path", "previous_path", b"previous_path", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department", b"department", "display_name", b"display_name", "head", b"head", "path", b"path", "previous_path", b"previous_path", "theatre", b"theatre", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -108,20 +122,128 @@ class DepartmentDeleted(_message.Message):
 
     DEPARTMENT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    MERGED_INTO_FIELD_NUMBER: _builtins.int
     department: _builtins.str
     """The department, `departments/{uuid}`."""
     version: _builtins.int
     """Its last version."""
+    merged_into: _builtins.str
+    """The department that it was merged into, or empty."""
     def __init__(
         self,
         *,
         department: _builtins.str = ...,
         version: _builtins.int = ...,
+        merged_into: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["department", b"department", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department", b"department", "merged_into", b"merged_into", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DepartmentDeleted: _TypeAlias = DepartmentDeleted  # noqa: Y015
+
+@_typing.final
+class OrganisationChanged(_message.Message):
+    """The organisation's profile or working calendar changed. Carries all of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    FISCAL_YEAR_START_MONTH_FIELD_NUMBER: _builtins.int
+    FISCAL_YEAR_START_DAY_FIELD_NUMBER: _builtins.int
+    FIRST_DAY_OF_WEEK_FIELD_NUMBER: _builtins.int
+    WEEKLY_FIELD_NUMBER: _builtins.int
+    SPECIAL_FIELD_NUMBER: _builtins.int
+    STATUTORY_UNTIL_YEAR_FIELD_NUMBER: _builtins.int
+    organisation: _builtins.str
+    """Always `organisation`."""
+    version: _builtins.int
+    """Grows with every change."""
+    display_name: _builtins.str
+    """What the company is called."""
+    locale: _builtins.str
+    """The language of texts for people who have chosen none."""
+    currency: _builtins.str
+    """An ISO 4217 code."""
+    time_zone: _builtins.str
+    """An IANA time zone."""
+    fiscal_year_start_month: _builtins.int
+    """The month that the fiscal year begins in, 1 to 12."""
+    fiscal_year_start_day: _builtins.int
+    """The day of that month."""
+    first_day_of_week: _builtins.int
+    """The day that weeks begin with: 1 for Monday to 7 for Sunday (ISO 8601)."""
+    statutory_until_year: _builtins.int
+    """The last year whose statutory days are known; 0 if the company follows no statutory calendar. In later years only
+    the company's own special days are among `special`.
+    """
+    @_builtins.property
+    def weekly(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkingDay]:
+        """The windows of the week."""
+
+    @_builtins.property
+    def special(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkingDay]:
+        """The days that deviate from it, from the year before the last on, as far as they are known."""
+
+    def __init__(
+        self,
+        *,
+        organisation: _builtins.str = ...,
+        version: _builtins.int = ...,
+        display_name: _builtins.str = ...,
+        locale: _builtins.str = ...,
+        currency: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+        fiscal_year_start_month: _builtins.int = ...,
+        fiscal_year_start_day: _builtins.int = ...,
+        first_day_of_week: _builtins.int = ...,
+        weekly: _abc.Iterable[Global___WorkingDay] | None = ...,
+        special: _abc.Iterable[Global___WorkingDay] | None = ...,
+        statutory_until_year: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "display_name", b"display_name", "first_day_of_week", b"first_day_of_week", "fiscal_year_start_day", b"fiscal_year_start_day", "fiscal_year_start_month", b"fiscal_year_start_month", "locale", b"locale", "organisation", b"organisation", "special", b"special", "statutory_until_year", b"statutory_until_year", "time_zone", b"time_zone", "version", b"version", "weekly", b"weekly"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrganisationChanged: _TypeAlias = OrganisationChanged  # noqa: Y015
+
+@_typing.final
+class WorkingDay(_message.Message):
+    """The windows of a day, or of a day of the week, in the organisation's working calendar."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAY_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    ORDINARY_FIELD_NUMBER: _builtins.int
+    day: _builtins.str
+    """The day, e.g. `2026-10-01`, or the day of the week, `1` for Monday to `7` for Sunday (ISO 8601)."""
+    ordinary: _builtins.bool
+    """True for a special day that is worked in the windows of an ordinary working day."""
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The windows, each such as `09:00-12:00`. None on a day off."""
+
+    def __init__(
+        self,
+        *,
+        day: _builtins.str = ...,
+        windows: _abc.Iterable[_builtins.str] | None = ...,
+        ordinary: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "ordinary", b"ordinary", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkingDay: _TypeAlias = WorkingDay  # noqa: Y015

@@ -120,21 +120,27 @@ class RolePolicy(_message.Message):
 
     ROLE_FIELD_NUMBER: _builtins.int
     GRANTS_FIELD_NUMBER: _builtins.int
+    FIELD_RULES_FIELD_NUMBER: _builtins.int
     role: _builtins.str
     """The role, `roles/{uuid}`."""
     @_builtins.property
     def grants(self) -> _containers.RepeatedCompositeFieldContainer[_role_pb2.Grant]:
         """Its grants."""
 
+    @_builtins.property
+    def field_rules(self) -> _containers.RepeatedCompositeFieldContainer[_role_pb2.FieldRule]:
+        """What it keeps from its holders."""
+
     def __init__(
         self,
         *,
         role: _builtins.str = ...,
         grants: _abc.Iterable[_role_pb2.Grant] | None = ...,
+        field_rules: _abc.Iterable[_role_pb2.FieldRule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["grants", b"grants", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field_rules", b"field_rules", "grants", b"grants", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

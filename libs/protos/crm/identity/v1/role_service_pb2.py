@@ -28,7 +28,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"crm/identity/v1/role_service.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1a\x63rm/identity/v1/role.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\"\x1e\n\x0eGetRoleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"%\n\x14\x42\x61tchGetRolesRequest\x12\r\n\x05names\x18\x01 \x03(\t\"=\n\x15\x42\x61tchGetRolesResponse\x12$\n\x05roles\x18\x01 \x03(\x0b\x32\x15.crm.identity.v1.Role\"9\n\x10ListRolesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x11ListRolesResponse\x12$\n\x05roles\x18\x01 \x03(\x0b\x32\x15.crm.identity.v1.Role\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"?\n\x16ListPermissionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x17ListPermissionsResponse\x12\x30\n\x0bpermissions\x18\x01 \x03(\x0b\x32\x1b.crm.identity.v1.Permission\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x11\x43reateRoleRequest\x12#\n\x04role\x18\x01 \x01(\x0b\x32\x15.crm.identity.v1.Role\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"}\n\x11UpdateRoleRequest\x12#\n\x04role\x18\x01 \x01(\x0b\x32\x15.crm.identity.v1.Role\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"C\n\x11\x44\x65leteRoleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\xc3\x05\n\x0bRoleService\x12R\n\x07GetRole\x12\x1f.crm.identity.v1.GetRoleRequest\x1a\x15.crm.identity.v1.Role\"\x0f\x8a\xe7\x18\x0b\n\trole.read\x12o\n\rBatchGetRoles\x12%.crm.identity.v1.BatchGetRolesRequest\x1a&.crm.identity.v1.BatchGetRolesResponse\"\x0f\x8a\xe7\x18\x0b\n\trole.read\x12\x63\n\tListRoles\x12!.crm.identity.v1.ListRolesRequest\x1a\".crm.identity.v1.ListRolesResponse\"\x0f\x8a\xe7\x18\x0b\n\trole.read\x12u\n\x0fListPermissions\x12\'.crm.identity.v1.ListPermissionsRequest\x1a(.crm.identity.v1.ListPermissionsResponse\"\x0f\x8a\xe7\x18\x0b\n\trole.read\x12Z\n\nCreateRole\x12\".crm.identity.v1.CreateRoleRequest\x1a\x15.crm.identity.v1.Role\"\x11\x8a\xe7\x18\r\n\x0brole.create\x12Z\n\nUpdateRole\x12\".crm.identity.v1.UpdateRoleRequest\x1a\x15.crm.identity.v1.Role\"\x11\x8a\xe7\x18\r\n\x0brole.update\x12[\n\nDeleteRole\x12\".crm.identity.v1.DeleteRoleRequest\x1a\x16.google.protobuf.Empty\"\x11\x8a\xe7\x18\r\n\x0brole.deleteb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"crm/identity/v1/role_service.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1a\x63rm/identity/v1/role.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\"\x1e\n\x0eGetRoleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"%\n\x14\x42\x61tchGetRolesRequest\x12\r\n\x05names\x18\x01 \x03(\t\"=\n\x15\x42\x61tchGetRolesResponse\x12$\n\x05roles\x18\x01 \x03(\x0b\x32\x15.crm.identity.v1.Role\"9\n\x10ListRolesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x11ListRolesResponse\x12$\n\x05roles\x18\x01 \x03(\x0b\x32\x15.crm.identity.v1.Role\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"?\n\x16ListPermissionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x17ListPermissionsResponse\x12\x30\n\x0bpermissions\x18\x01 \x03(\x0b\x32\x1b.crm.identity.v1.Permission\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"E\n\x1cListProtectableFieldsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"k\n\x1dListProtectableFieldsResponse\x12\x31\n\x06\x66ields\x18\x01 \x03(\x0b\x32!.crm.identity.v1.ProtectableField\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x11\x43reateRoleRequest\x12#\n\x04role\x18\x01 \x01(\x0b\x32\x15.crm.identity.v1.Role\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"}\n\x11UpdateRoleRequest\x12#\n\x04role\x18\x01 \x01(\x0b\x32\x15.crm.identity.v1.Role\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"C\n\x11\x44\x65leteRoleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\xcd\x06\n\x0bRoleService\x12R\n\x07GetRole\x12\x1f.crm.identity.v1.GetRoleRequest\x1a\x15.crm.identity.v1.Role\"\x0f\x8a\xe7\x18\x0b\n\trole.read\x12o\n\rBatchGetRoles\x12%.crm.identity.v1.BatchGetRolesRequest\x1a&.crm.identity.v1.BatchGetRolesResponse\"\x0f\x8a\xe7\x18\x0b\n\trole.read\x12\x63\n\tListRoles\x12!.crm.identity.v1.ListRolesRequest\x1a\".crm.identity.v1.ListRolesResponse\"\x0f\x8a\xe7\x18\x0b\n\trole.read\x12u\n\x0fListPermissions\x12\'.crm.identity.v1.ListPermissionsRequest\x1a(.crm.identity.v1.ListPermissionsResponse\"\x0f\x8a\xe7\x18\x0b\n\trole.read\x12\x87\x01\n\x15ListProtectableFields\x12-.crm.identity.v1.ListProtectableFieldsRequest\x1a..crm.identity.v1.ListProtectableFieldsResponse\"\x0f\x8a\xe7\x18\x0b\n\trole.read\x12Z\n\nCreateRole\x12\".crm.identity.v1.CreateRoleRequest\x1a\x15.crm.identity.v1.Role\"\x11\x8a\xe7\x18\r\n\x0brole.create\x12Z\n\nUpdateRole\x12\".crm.identity.v1.UpdateRoleRequest\x1a\x15.crm.identity.v1.Role\"\x11\x8a\xe7\x18\r\n\x0brole.update\x12[\n\nDeleteRole\x12\".crm.identity.v1.DeleteRoleRequest\x1a\x16.google.protobuf.Empty\"\x11\x8a\xe7\x18\r\n\x0brole.deleteb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +43,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROLESERVICE'].methods_by_name['ListRoles']._serialized_options = b'\212\347\030\013\n\trole.read'
   _globals['_ROLESERVICE'].methods_by_name['ListPermissions']._loaded_options = None
   _globals['_ROLESERVICE'].methods_by_name['ListPermissions']._serialized_options = b'\212\347\030\013\n\trole.read'
+  _globals['_ROLESERVICE'].methods_by_name['ListProtectableFields']._loaded_options = None
+  _globals['_ROLESERVICE'].methods_by_name['ListProtectableFields']._serialized_options = b'\212\347\030\013\n\trole.read'
   _globals['_ROLESERVICE'].methods_by_name['CreateRole']._loaded_options = None
   _globals['_ROLESERVICE'].methods_by_name['CreateRole']._serialized_options = b'\212\347\030\r\n\013role.create'
   _globals['_ROLESERVICE'].methods_by_name['UpdateRole']._loaded_options = None
@@ -63,12 +65,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPERMISSIONSREQUEST']._serialized_end=514
   _globals['_LISTPERMISSIONSRESPONSE']._serialized_start=516
   _globals['_LISTPERMISSIONSRESPONSE']._serialized_end=616
-  _globals['_CREATEROLEREQUEST']._serialized_start=618
-  _globals['_CREATEROLEREQUEST']._serialized_end=694
-  _globals['_UPDATEROLEREQUEST']._serialized_start=696
-  _globals['_UPDATEROLEREQUEST']._serialized_end=821
-  _globals['_DELETEROLEREQUEST']._serialized_start=823
-  _globals['_DELETEROLEREQUEST']._serialized_end=890
-  _globals['_ROLESERVICE']._serialized_start=893
-  _globals['_ROLESERVICE']._serialized_end=1600
+  _globals['_LISTPROTECTABLEFIELDSREQUEST']._serialized_start=618
+  _globals['_LISTPROTECTABLEFIELDSREQUEST']._serialized_end=687
+  _globals['_LISTPROTECTABLEFIELDSRESPONSE']._serialized_start=689
+  _globals['_LISTPROTECTABLEFIELDSRESPONSE']._serialized_end=796
+  _globals['_CREATEROLEREQUEST']._serialized_start=798
+  _globals['_CREATEROLEREQUEST']._serialized_end=874
+  _globals['_UPDATEROLEREQUEST']._serialized_start=876
+  _globals['_UPDATEROLEREQUEST']._serialized_end=1001
+  _globals['_DELETEROLEREQUEST']._serialized_start=1003
+  _globals['_DELETEROLEREQUEST']._serialized_end=1070
+  _globals['_ROLESERVICE']._serialized_start=1073
+  _globals['_ROLESERVICE']._serialized_end=1918
 # @@protoc_insertion_point(module_scope)

@@ -199,6 +199,60 @@ class ListPermissionsResponse(_message.Message):
 Global___ListPermissionsResponse: _TypeAlias = ListPermissionsResponse  # noqa: Y015
 
 @_typing.final
+class ListProtectableFieldsRequest(_message.Message):
+    """A request for the fields that roles can restrict."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """The most to return; 200 if not given, at most 500."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProtectableFieldsRequest: _TypeAlias = ListProtectableFieldsRequest  # noqa: Y015
+
+@_typing.final
+class ListProtectableFieldsResponse(_message.Message):
+    """Fields that roles can restrict."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELDS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[_role_pb2.ProtectableField]:
+        """The fields, sorted."""
+
+    def __init__(
+        self,
+        *,
+        fields: _abc.Iterable[_role_pb2.ProtectableField] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProtectableFieldsResponse: _TypeAlias = ListProtectableFieldsResponse  # noqa: Y015
+
+@_typing.final
 class CreateRoleRequest(_message.Message):
     """A request to create a role."""
 

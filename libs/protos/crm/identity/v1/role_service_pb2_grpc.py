@@ -57,6 +57,11 @@ class RoleServiceStub:
                 request_serializer=crm_dot_identity_dot_v1_dot_role__service__pb2.ListPermissionsRequest.SerializeToString,
                 response_deserializer=crm_dot_identity_dot_v1_dot_role__service__pb2.ListPermissionsResponse.FromString,
                 _registered_method=True)
+        self.ListProtectableFields = channel.unary_unary(
+                '/crm.identity.v1.RoleService/ListProtectableFields',
+                request_serializer=crm_dot_identity_dot_v1_dot_role__service__pb2.ListProtectableFieldsRequest.SerializeToString,
+                response_deserializer=crm_dot_identity_dot_v1_dot_role__service__pb2.ListProtectableFieldsResponse.FromString,
+                _registered_method=True)
         self.CreateRole = channel.unary_unary(
                 '/crm.identity.v1.RoleService/CreateRole',
                 request_serializer=crm_dot_identity_dot_v1_dot_role__service__pb2.CreateRoleRequest.SerializeToString,
@@ -106,6 +111,13 @@ class RoleServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListProtectableFields(self, request, context):
+        """Lists every field that roles can restrict.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateRole(self, request, context):
         """Creates a role. Fails with ALREADY_EXISTS if the name is taken.
         """
@@ -149,6 +161,11 @@ def add_RoleServiceServicer_to_server(servicer, server):
                     servicer.ListPermissions,
                     request_deserializer=crm_dot_identity_dot_v1_dot_role__service__pb2.ListPermissionsRequest.FromString,
                     response_serializer=crm_dot_identity_dot_v1_dot_role__service__pb2.ListPermissionsResponse.SerializeToString,
+            ),
+            'ListProtectableFields': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProtectableFields,
+                    request_deserializer=crm_dot_identity_dot_v1_dot_role__service__pb2.ListProtectableFieldsRequest.FromString,
+                    response_serializer=crm_dot_identity_dot_v1_dot_role__service__pb2.ListProtectableFieldsResponse.SerializeToString,
             ),
             'CreateRole': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateRole,
@@ -275,6 +292,33 @@ class RoleService:
             '/crm.identity.v1.RoleService/ListPermissions',
             crm_dot_identity_dot_v1_dot_role__service__pb2.ListPermissionsRequest.SerializeToString,
             crm_dot_identity_dot_v1_dot_role__service__pb2.ListPermissionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProtectableFields(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.identity.v1.RoleService/ListProtectableFields',
+            crm_dot_identity_dot_v1_dot_role__service__pb2.ListProtectableFieldsRequest.SerializeToString,
+            crm_dot_identity_dot_v1_dot_role__service__pb2.ListProtectableFieldsResponse.FromString,
             options,
             channel_credentials,
             insecure,

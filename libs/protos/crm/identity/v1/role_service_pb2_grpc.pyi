@@ -43,6 +43,8 @@ class RoleServiceStub:
     """Lists roles by name."""
     ListPermissions: _grpc.UnaryUnaryMultiCallable[_role_service_pb2.ListPermissionsRequest, _role_service_pb2.ListPermissionsResponse]
     """Lists every permission that the methods of the suite ask for."""
+    ListProtectableFields: _grpc.UnaryUnaryMultiCallable[_role_service_pb2.ListProtectableFieldsRequest, _role_service_pb2.ListProtectableFieldsResponse]
+    """Lists every field that roles can restrict."""
     CreateRole: _grpc.UnaryUnaryMultiCallable[_role_service_pb2.CreateRoleRequest, _role_pb2.Role]
     """Creates a role. Fails with ALREADY_EXISTS if the name is taken."""
     UpdateRole: _grpc.UnaryUnaryMultiCallable[_role_service_pb2.UpdateRoleRequest, _role_pb2.Role]
@@ -63,6 +65,8 @@ class RoleServiceAsyncStub(RoleServiceStub):
     """Lists roles by name."""
     ListPermissions: _aio.UnaryUnaryMultiCallable[_role_service_pb2.ListPermissionsRequest, _role_service_pb2.ListPermissionsResponse]  # type: ignore[assignment]
     """Lists every permission that the methods of the suite ask for."""
+    ListProtectableFields: _aio.UnaryUnaryMultiCallable[_role_service_pb2.ListProtectableFieldsRequest, _role_service_pb2.ListProtectableFieldsResponse]  # type: ignore[assignment]
+    """Lists every field that roles can restrict."""
     CreateRole: _aio.UnaryUnaryMultiCallable[_role_service_pb2.CreateRoleRequest, _role_pb2.Role]  # type: ignore[assignment]
     """Creates a role. Fails with ALREADY_EXISTS if the name is taken."""
     UpdateRole: _aio.UnaryUnaryMultiCallable[_role_service_pb2.UpdateRoleRequest, _role_pb2.Role]  # type: ignore[assignment]
@@ -104,6 +108,14 @@ class RoleServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_role_service_pb2.ListPermissionsResponse, _abc.Awaitable[_role_service_pb2.ListPermissionsResponse]]:
         """Lists every permission that the methods of the suite ask for."""
+
+    @_abc_1.abstractmethod
+    def ListProtectableFields(
+        self,
+        request: _role_service_pb2.ListProtectableFieldsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_role_service_pb2.ListProtectableFieldsResponse, _abc.Awaitable[_role_service_pb2.ListProtectableFieldsResponse]]:
+        """Lists every field that roles can restrict."""
 
     @_abc_1.abstractmethod
     def CreateRole(

@@ -22,18 +22,53 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from crm.common.v1 import entity_pb2 as crm_dot_common_dot_v1_dot_entity__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63rm/identity/v1/user.proto\x12\x0f\x63rm.identity.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x02\n\x04User\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\r\n\x05\x65mail\x18\x04 \x01(\t\x12\r\n\x05phone\x18\x05 \x01(\t\x12\x12\n\ndepartment\x18\x06 \x01(\t\x12\r\n\x05roles\x18\x07 \x03(\t\x12)\n\x05state\x18\x08 \x01(\x0e\x32\x1a.crm.identity.v1.UserState\x12\x0e\n\x06locale\x18\t \x01(\t\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_login_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp*Z\n\tUserState\x12\x1a\n\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11USER_STATE_ACTIVE\x10\x01\x12\x1a\n\x16USER_STATE_DEACTIVATED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63rm/identity/v1/user.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/common/v1/entity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x04\n\x04User\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x18\n\x08username\x18\x02 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1c\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x15\n\x05\x65mail\x18\x04 \x01(\tB\x06\x9a\xe7\x18\x02\x10\x02\x12\x15\n\x05phone\x18\x05 \x01(\tB\x06\x9a\xe7\x18\x02\x10\x01\x12\x1a\n\ndepartment\x18\x06 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x15\n\x05roles\x18\x07 \x03(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x31\n\x05state\x18\x08 \x01(\x0e\x32\x1a.crm.identity.v1.UserStateB\x06\x9a\xe7\x18\x02\x08\x01\x12\x16\n\x06locale\x18\t \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x14\n\x04\x65tag\x18\n \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x37\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x37\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x33\n\x0flast_login_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x07partner\x18\x15 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12/\n\x04kind\x18\x16 \x01(\x0e\x32\x19.crm.identity.v1.UserKindB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1d\n\rhidden_fields\x18\x64 \x03(\tB\x06\x9a\xe7\x18\x02\x08\x01:\x08\x92\xe7\x18\x04user*Z\n\tUserState\x12\x1a\n\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11USER_STATE_ACTIVE\x10\x01\x12\x1a\n\x16USER_STATE_DEACTIVATED\x10\x02*T\n\x08UserKind\x12\x19\n\x15USER_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_KIND_EMPLOYEE\x10\x01\x12\x15\n\x11USER_KIND_PARTNER\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.identity.v1.user_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_USERSTATE']._serialized_start=432
-  _globals['_USERSTATE']._serialized_end=522
-  _globals['_USER']._serialized_start=81
-  _globals['_USER']._serialized_end=430
+  _globals['_USER'].fields_by_name['name']._loaded_options = None
+  _globals['_USER'].fields_by_name['name']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_USER'].fields_by_name['username']._loaded_options = None
+  _globals['_USER'].fields_by_name['username']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_USER'].fields_by_name['display_name']._loaded_options = None
+  _globals['_USER'].fields_by_name['display_name']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_USER'].fields_by_name['email']._loaded_options = None
+  _globals['_USER'].fields_by_name['email']._serialized_options = b'\232\347\030\002\020\002'
+  _globals['_USER'].fields_by_name['phone']._loaded_options = None
+  _globals['_USER'].fields_by_name['phone']._serialized_options = b'\232\347\030\002\020\001'
+  _globals['_USER'].fields_by_name['department']._loaded_options = None
+  _globals['_USER'].fields_by_name['department']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_USER'].fields_by_name['roles']._loaded_options = None
+  _globals['_USER'].fields_by_name['roles']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_USER'].fields_by_name['state']._loaded_options = None
+  _globals['_USER'].fields_by_name['state']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_USER'].fields_by_name['locale']._loaded_options = None
+  _globals['_USER'].fields_by_name['locale']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_USER'].fields_by_name['etag']._loaded_options = None
+  _globals['_USER'].fields_by_name['etag']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_USER'].fields_by_name['create_time']._loaded_options = None
+  _globals['_USER'].fields_by_name['create_time']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_USER'].fields_by_name['update_time']._loaded_options = None
+  _globals['_USER'].fields_by_name['update_time']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_USER'].fields_by_name['partner']._loaded_options = None
+  _globals['_USER'].fields_by_name['partner']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_USER'].fields_by_name['kind']._loaded_options = None
+  _globals['_USER'].fields_by_name['kind']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_USER'].fields_by_name['hidden_fields']._loaded_options = None
+  _globals['_USER'].fields_by_name['hidden_fields']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_USER']._loaded_options = None
+  _globals['_USER']._serialized_options = b'\222\347\030\004user'
+  _globals['_USERSTATE']._serialized_start=671
+  _globals['_USERSTATE']._serialized_end=761
+  _globals['_USERKIND']._serialized_start=763
+  _globals['_USERKIND']._serialized_end=847
+  _globals['_USER']._serialized_start=109
+  _globals['_USER']._serialized_end=669
 # @@protoc_insertion_point(module_scope)

@@ -44,6 +44,30 @@ USER_STATE_DEACTIVATED: UserState.ValueType  # 2
 """May not sign in; tokens already given are refused."""
 Global___UserState: _TypeAlias = UserState  # noqa: Y015
 
+class _UserKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UserKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UserKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    USER_KIND_UNSPECIFIED: _UserKind.ValueType  # 0
+    """Not stated."""
+    USER_KIND_EMPLOYEE: _UserKind.ValueType  # 1
+    """Works for the company."""
+    USER_KIND_PARTNER: _UserKind.ValueType  # 2
+    """Works for a partner of the company."""
+
+class UserKind(_UserKind, metaclass=_UserKindEnumTypeWrapper):
+    """Whether a user works for the company."""
+
+USER_KIND_UNSPECIFIED: UserKind.ValueType  # 0
+"""Not stated."""
+USER_KIND_EMPLOYEE: UserKind.ValueType  # 1
+"""Works for the company."""
+USER_KIND_PARTNER: UserKind.ValueType  # 2
+"""Works for a partner of the company."""
+Global___UserKind: _TypeAlias = UserKind  # noqa: Y015
+
 @_typing.final
 class User(_message.Message):
     """A person who signs in."""
@@ -63,6 +87,9 @@ class User(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     LAST_LOGIN_TIME_FIELD_NUMBER: _builtins.int
+    PARTNER_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `users/{uuid}`."""
     username: _builtins.str
@@ -81,6 +108,12 @@ class User(_message.Message):
     """The language of texts for the person: `zh-CN`, `zh-TW` or `en`."""
     etag: _builtins.str
     """Changes with every change of the user."""
+    partner: _builtins.str
+    """The partner the person works for, `partners/{uuid}`; empty for an employee. A partner's user reaches their own
+    records only, and only through the methods that are open to partners.
+    """
+    kind: Global___UserKind.ValueType
+    """Employee or partner, as `partner` says. Output only."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The roles the person holds, `roles/{uuid}`."""
@@ -96,6 +129,10 @@ class User(_message.Message):
     @_builtins.property
     def last_login_time(self) -> _timestamp_pb2.Timestamp:
         """When the user last signed in."""
+
+    @_builtins.property
+    def hidden_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The fields that are empty here because the caller's roles hide them. Output only."""
 
     def __init__(
         self,
@@ -113,10 +150,13 @@ class User(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         last_login_time: _timestamp_pb2.Timestamp | None = ...,
+        partner: _builtins.str = ...,
+        kind: Global___UserKind.ValueType = ...,
+        hidden_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "last_login_time", b"last_login_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "department", b"department", "display_name", b"display_name", "email", b"email", "etag", b"etag", "last_login_time", b"last_login_time", "locale", b"locale", "name", b"name", "phone", b"phone", "roles", b"roles", "state", b"state", "update_time", b"update_time", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "department", b"department", "display_name", b"display_name", "email", b"email", "etag", b"etag", "hidden_fields", b"hidden_fields", "kind", b"kind", "last_login_time", b"last_login_time", "locale", b"locale", "name", b"name", "partner", b"partner", "phone", b"phone", "roles", b"roles", "state", b"state", "update_time", b"update_time", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,9 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -60,3 +62,153 @@ class FollowUpLogged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FollowUpLogged: _TypeAlias = FollowUpLogged  # noqa: Y015
+
+@_typing.final
+class LeadState(_message.Message):
+    """What other services keep of a lead."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    COMPANY_NAME_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    REGISTRATION_STATE_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    OWNER_DEPARTMENT_PATH_FIELD_NUMBER: _builtins.int
+    REGISTRANT_FIELD_NUMBER: _builtins.int
+    PARTNER_FIELD_NUMBER: _builtins.int
+    lead: _builtins.str
+    """The lead, `leads/{uuid}`."""
+    version: _builtins.int
+    """Grows with every change of the lead. Older states must be ignored."""
+    company_name: _builtins.str
+    """The company's name, or empty."""
+    status: _builtins.str
+    """`NEW`, `CONTACTED`, `QUALIFIED`, `CONVERTED` or `DISQUALIFIED`."""
+    registration_state: _builtins.str
+    """`PENDING_APPROVAL`, `APPROVED`, `REJECTED`, or empty for a lead that no partner registered."""
+    owner: _builtins.str
+    """The owner, `users/{uuid}`, or empty."""
+    owner_department_path: _builtins.str
+    """The path of the department that the lead is reckoned to."""
+    registrant: _builtins.str
+    """Who entered it, `users/{uuid}` or `clients/{uuid}`."""
+    partner: _builtins.str
+    """The registrant's partner, `partners/{uuid}`, or empty."""
+    def __init__(
+        self,
+        *,
+        lead: _builtins.str = ...,
+        version: _builtins.int = ...,
+        company_name: _builtins.str = ...,
+        status: _builtins.str = ...,
+        registration_state: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        owner_department_path: _builtins.str = ...,
+        registrant: _builtins.str = ...,
+        partner: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["company_name", b"company_name", "lead", b"lead", "owner", b"owner", "owner_department_path", b"owner_department_path", "partner", b"partner", "registrant", b"registrant", "registration_state", b"registration_state", "status", b"status", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeadState: _TypeAlias = LeadState  # noqa: Y015
+
+@_typing.final
+class LeadCreated(_message.Message):
+    """A lead was entered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    lead: _builtins.str
+    """The lead, `leads/{uuid}`."""
+    version: _builtins.int
+    """The lead's version."""
+    @_builtins.property
+    def state(self) -> Global___LeadState:
+        """Its state now."""
+
+    def __init__(
+        self,
+        *,
+        lead: _builtins.str = ...,
+        version: _builtins.int = ...,
+        state: Global___LeadState | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "state", b"state", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeadCreated: _TypeAlias = LeadCreated  # noqa: Y015
+
+@_typing.final
+class LeadUpdated(_message.Message):
+    """A lead was changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELDS_FIELD_NUMBER: _builtins.int
+    lead: _builtins.str
+    """The lead, `leads/{uuid}`."""
+    version: _builtins.int
+    """The lead's version."""
+    @_builtins.property
+    def state(self) -> Global___LeadState:
+        """Its state now."""
+
+    @_builtins.property
+    def changed_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The fields that changed."""
+
+    def __init__(
+        self,
+        *,
+        lead: _builtins.str = ...,
+        version: _builtins.int = ...,
+        state: Global___LeadState | None = ...,
+        changed_fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_fields", b"changed_fields", "lead", b"lead", "state", b"state", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeadUpdated: _TypeAlias = LeadUpdated  # noqa: Y015
+
+@_typing.final
+class LeadDeleted(_message.Message):
+    """A lead was deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    lead: _builtins.str
+    """The lead, `leads/{uuid}`."""
+    version: _builtins.int
+    """Its last version."""
+    def __init__(
+        self,
+        *,
+        lead: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeadDeleted: _TypeAlias = LeadDeleted  # noqa: Y015

@@ -3,9 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -74,6 +76,7 @@ class FollowUp(_message.Message):
     AUTHOR_FIELD_NUMBER: _builtins.int
     REMIND_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `followUps/{uuid}`."""
     customer: _builtins.str
@@ -104,6 +107,10 @@ class FollowUp(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was logged."""
 
+    @_builtins.property
+    def hidden_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The fields that are empty here because the caller's roles hide them. Output only."""
+
     def __init__(
         self,
         *,
@@ -117,10 +124,11 @@ class FollowUp(_message.Message):
         author: _builtins.str = ...,
         remind_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        hidden_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "next_contact_time", b"next_contact_time", "occur_time", b"occur_time", "remind_time", b"remind_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "contact", b"contact", "content", b"content", "create_time", b"create_time", "customer", b"customer", "method", b"method", "name", b"name", "next_contact_time", b"next_contact_time", "occur_time", b"occur_time", "remind_time", b"remind_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "contact", b"contact", "content", b"content", "create_time", b"create_time", "customer", b"customer", "hidden_fields", b"hidden_fields", "method", b"method", "name", b"name", "next_contact_time", b"next_contact_time", "occur_time", b"occur_time", "remind_time", b"remind_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
