@@ -63,6 +63,8 @@ class Authenticator:
             department_path=claims.department_path,
             grants=snapshot.grants_of(claims.subject, claims.roles),
             token=token,
+            field_rules=snapshot.field_rules_of(claims.roles),
+            partner_id=claims.partner_id,
         )
 
     def _verify(self, token: str) -> _Verified:

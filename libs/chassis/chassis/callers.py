@@ -7,6 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from chassis.errors import Denied
+from chassis.field_rules import FieldRules
 
 
 class Reach(StrEnum):
@@ -66,6 +67,10 @@ class Caller:
     """The caller's grants by permission; the key `*` holds those for every permission."""
     token: str = field(default="", repr=False)
     """The access token as sent, to pass on to other services."""
+    field_rules: FieldRules = field(default_factory=dict, repr=False)
+    """What the caller's roles keep from it of single fields, by entity. See `chassis.field_rules`."""
+    partner_id: UUID | None = None
+    """The organisation outside the company that a user works for; None for employees and machines."""
     _scopes: dict[str, Scope] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def granted(self, permission: str) -> tuple[Grant, ...]:
@@ -84,6 +89,8 @@ class Caller:
         if not grants:
             raise Denied("PERMISSION_DENIED", f"this needs the permission {permission}", permission=permission)
         reaches = {grant.reach for grant in grants}
+        if self.partner_id is not None:  # whatever a role says that was made for employees
+            return Scope(owner=self.user_id)
         if Reach.ALL in reaches:
             return Scope(everything=True)
         own = self.department_path

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
 import grpc
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 from opentelemetry import context as otel_context
 from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
@@ -24,8 +24,9 @@ from chassis import deadlines, metrics, origins, telemetry
 from chassis.access import Access
 from chassis.authentication import Authenticator
 from chassis.callers import Caller, current_caller, set_caller
+from chassis.concealment import MethodRules
 from chassis.deadlines import DeadlineExceeded, Limits
-from chassis.errors import DomainError, Exhausted, Invalid, Unauthenticated
+from chassis.errors import Denied, DomainError, Exhausted, Invalid, Unauthenticated
 from chassis.status import to_status
 
 calls_logger = logging.getLogger("chassis.calls")
@@ -115,6 +116,8 @@ class MethodEdge:
         self._domain = f"{name.split('.')[1]}.crm"
         self._public = access.public
         self._permission = access.permission
+        self._partners = access.partners
+        self._rules = MethodRules.of(name)
         self._authenticator = authenticator
         self._gateway_secret = gateway_secret
         self._seconds = STREAM_SECONDS if handler.request_streaming or handler.response_streaming else CALL_SECONDS
@@ -129,7 +132,7 @@ class MethodEdge:
 
     def answer_upload(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
         """Answer a call with a stream of requests."""
-        return Context().run(self._answer, _checked(requests), context)
+        return Context().run(self._answer, self._checked(requests), context)
 
     def stream(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         """Answer a call with a stream of responses."""
@@ -137,13 +140,14 @@ class MethodEdge:
 
     def stream_upload(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
         """Answer a stream with a stream."""
-        return _within(Context(), self._stream(_checked(requests), context))
+        return _within(Context(), self._stream(self._checked(requests), context))
 
     def _answer(self, request: Any, context: grpc.ServicerContext) -> Any:
         call = self._begin(context)
         try:
             self._admit(call, request)
             response = self.behaviour(request, context)
+            self._rules.conceal(response, current_caller())
         except Exception as error:  # noqa: BLE001 - this is the one place where errors leave a service
             status = to_status(error, self._domain)
         else:
@@ -157,7 +161,9 @@ class MethodEdge:
         outcome = "CANCELLED"
         try:
             self._admit(call, request)
-            yield from self.behaviour(request, context)
+            for response in self.behaviour(request, context):
+                self._rules.conceal(response, current_caller())
+                yield response
         except GeneratorExit:
             raise
         except Exception as error:  # noqa: BLE001 - as above
@@ -192,12 +198,23 @@ class MethodEdge:
         else:
             caller = self._authenticator.caller(_bearer(call.metadata))
             set_caller(caller)
+            if caller.partner_id is not None and not self._partners:
+                raise Denied("EMPLOYEES_ONLY", "this is open to the company's own people, not to partners")
             if self._permission:
                 caller.scope(self._permission)
         if isinstance(request, DomainError):
             raise request
+        if isinstance(request, Message):
+            self._rules.check(request, current_caller())
         if time.monotonic() >= call.limits.at:
             raise DeadlineExceeded("DEADLINE_EXCEEDED", "the call waited longer than its deadline; nothing was changed")
+
+    def _checked(self, requests: Iterator[Any]) -> Iterator[Any]:
+        for request in requests:
+            if isinstance(request, DomainError):
+                raise request
+            self._rules.check(request, current_caller())
+            yield request
 
     def _end(self, call: _Call, code: str) -> None:
         seconds = time.perf_counter() - call.started
@@ -264,13 +281,6 @@ def _careful(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
             return Invalid("MALFORMED_REQUEST", "the request is not a message of the type that the method takes")
 
     return read
-
-
-def _checked(requests: Iterator[Any]) -> Iterator[Any]:
-    for request in requests:
-        if isinstance(request, DomainError):
-            raise request
-        yield request
 
 
 def _within(context: Context, items: Iterator[Item]) -> Iterator[Item]:

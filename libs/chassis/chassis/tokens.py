@@ -39,6 +39,8 @@ class Claims:
     roles: tuple[str, ...] = ()
     policy_version: int = 0
     session_id: str = ""
+    partner_id: UUID | None = None
+    """The organisation outside the company that a user works for."""
 
     @property
     def is_user(self) -> bool:
@@ -161,6 +163,8 @@ def _claims(payload: Mapping[str, Any]) -> Claims:
         raise invalid_token("the access token names no user or client")
     try:
         subject_id = UUID(key)
+        partner = payload.get("partner")
+        partner_id = UUID(str(partner).removeprefix("partners/")) if partner is not None else None
         version = int(payload.get("pv", 0))
     except (ValueError, TypeError):
         raise invalid_token("the access token names no user or client") from None
@@ -173,6 +177,7 @@ def _claims(payload: Mapping[str, Any]) -> Claims:
         roles=tuple(str(role) for role in roles),
         policy_version=version,
         session_id=str(payload.get("sid", "")),
+        partner_id=partner_id,
     )
 
 

@@ -110,6 +110,18 @@ def test_a_public_method_needs_no_token_and_ignores_a_bad_one(stub, probe, edge)
     assert stub.OpenDoor(probe.pb.GetProbeRequest(), metadata=bearer(edge.authority.expired_token())).name == ""
 
 
+def test_a_partner_gets_in_only_where_partners_are_let_in(stub, probe, edge):
+    metadata = bearer(edge.authority.token(grants={"*": Reach.ALL}, partner=f"partners/{uuid4()}"))
+    request = probe.pb.GetProbeRequest(name="probes/1")
+    for call in (stub.GetProbe, lambda *args, **kwargs: list(stub.DownloadProbe(*args, **kwargs))):
+        refused = error_of(lambda call=call: call(request, metadata=metadata))
+        assert refusal(refused) == ("PERMISSION_DENIED", "EMPLOYEES_ONLY")
+    assert stub.GetMe(request, metadata=metadata)
+    assert stub.OpenDoor(request, metadata=metadata)
+    malformed = bearer(edge.authority.token(partner="none"))
+    assert refusal(error_of(lambda: stub.GetMe(request, metadata=malformed))) == ("UNAUTHENTICATED", "INVALID_TOKEN")
+
+
 def test_a_method_for_the_signed_in_needs_no_permission(stub, probe, edge):
     user = uuid4()
     answer = stub.GetMe(probe.pb.GetProbeRequest(), metadata=edge.metadata_for(user, "/hq/east/"))

@@ -207,3 +207,16 @@ def test_the_last_policy_holds_while_the_authority_is_away(authority):
     assert authenticator.caller(token).scope("x.read").everything
     newer = authority.token(grants={"y.read": Reach.ALL})
     assert not authenticator.caller(newer).granted("y.read")
+
+
+def test_a_partner_reaches_their_own_records_whatever_the_role_says(authority, authenticator):
+    user, partner = uuid4(), uuid4()
+    grants = {"lead.read": Reach.ALL, "*": (Grant("*", Reach.CUSTOM, ("/a/",)), Grant("*", Reach.DEPARTMENT_TREE))}
+    caller = authenticator.caller(authority.token(user, "/hq/", grants, partner=f"partners/{partner}"))
+    assert caller.partner_id == partner
+    for permission in ("lead.read", "other.read"):
+        scope = caller.scope(permission)
+        assert scope.reaches(user, None)
+        assert not scope.everything
+        assert not scope.reaches(uuid4(), "/hq/")
+    assert authenticator.caller(authority.token(user, "/hq/", grants)).scope("lead.read").everything
