@@ -40,6 +40,11 @@ class RunFolder:
         return self.path / "traces"
 
     @property
+    def mails(self) -> Path:
+        """The mails that the services sent, one `.eml` file each."""
+        return self.path / "mails"
+
+    @property
     def postgres(self) -> Path:
         """The state of the private PostgreSQL."""
         return self.path / "postgres"

@@ -126,6 +126,7 @@ def shared_environment(
         "SAMPLE_PASSWORD": credentials.people_password,
         "GATEWAY_URL": gateway_url(options.host, ports["gateway"]),
         "TRACE_FOLDER": str(folder.traces),
+        **_mail(folder),
         "TEST_CLOCK": "1" if options.test_clock else "",
         # glibc keeps memory apart for up to sixteen threads otherwise, which small processes never fill.
         "MALLOC_ARENA_MAX": "2",
@@ -165,6 +166,12 @@ def _concerns(role: Role, variable: str) -> bool:
     if variable == "DATA_KEYS":
         return role.kind != "gateway"
     return variable not in ("BOOTSTRAP_ADMIN_PASSWORD", "SAMPLE_PASSWORD", "GATEWAY_URL")
+
+
+def _mail(folder: RunFolder) -> dict[str, str]:
+    """The mail server that the environment names; without one, mails become files."""
+    given = {name: os.environ.get(name, "") for name in ("SMTP_URL", "MAIL_FROM", "MAIL_FROM_NAME")}
+    return given if given["SMTP_URL"] else {**given, "MAIL_FOLDER": str(folder.mails)}
 
 
 def gateway_url(host: str, port: int) -> str:

@@ -51,7 +51,9 @@ def table(folder: RunFolder) -> tuple[str, bool]:
         return f"nothing runs from {folder.path}", False
     url = folder.read("environment").get("GATEWAY_URL", "")
     head = f"{'process':<18}{'pid':>8}{'memory':>13}{'up':>10}  state"
-    return "\n".join([head, *rows, f"{'together':<26}{total / 2**20:>9.0f} MiB", url]), well
+    mails = folder.read("environment").get("MAIL_FOLDER", "")
+    end = [url, f"mails are written to {mails}"] if mails else [url]
+    return "\n".join([head, *rows, f"{'together':<26}{total / 2**20:>9.0f} MiB", *end]), well
 
 
 def _duration(seconds: float) -> str:

@@ -139,6 +139,9 @@ def _parser(service: Service) -> argparse.ArgumentParser:
     show.add_argument("event", type=UUID, help="the id of the event")
     replay = _add(events, "replay", _replay_dead_letters, "give dead letters to their handlers again")
     replay.add_argument("event", type=UUID, nargs="?", help="the id of one event; all if not given")
+    mail = commands.add_parser("mail", help="look after mails").add_subparsers(required=True, metavar="WHAT")
+    _add(mail, "list", _list_mails, "list the mails that wait or were given up")
+    _add(mail, "retry", _retry_mails, "try the mails again that were given up")
     audit = commands.add_parser("audit", help="look after the audit log").add_subparsers(required=True, metavar="WHAT")
     _add(audit, "verify", _verify_audit, "check that no entry was altered, removed or slipped in")
     _add(audit, "seal", _seal_audit, "seal the entries written so far")
@@ -202,6 +205,26 @@ def _queues(service: Service, settings: Settings) -> list[str]:
     if not settings.amqp_url:
         raise Invalid("MISSING_SETTING", "set the environment variable AMQP_URL", field="AMQP_URL")
     return [subscription.queue for subscription in service.subscriptions(make_runtime(settings, service))]
+
+
+def _list_mails(service: Service, settings: Settings, chosen: argparse.Namespace) -> int:
+    from chassis import mail
+
+    with make_runtime(settings, service).database.read(service_caller(service.name)) as session:
+        unsent = mail.unsent(session)
+    for each in unsent:
+        print(f"{each.create_time:%Y-%m-%d %H:%M:%S}Z  {each.id}  {each.state}  {each.attempts}  {each.last_error}")
+    print(f"{len(unsent)} mails not sent", file=sys.stderr)
+    return 0
+
+
+def _retry_mails(service: Service, settings: Settings, chosen: argparse.Namespace) -> int:
+    from chassis import mail
+
+    with make_runtime(settings, service).database.write(service_caller(service.name)) as session:
+        count = mail.retry(session)
+    print(f"{count} mails are tried again", file=sys.stderr)
+    return 0
 
 
 def _verify_audit(service: Service, settings: Settings, chosen: argparse.Namespace) -> int:

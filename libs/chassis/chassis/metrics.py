@@ -22,6 +22,7 @@ TIMER_RUNS = Counter("timer_runs_total", "Runs of timers", ["service", "timer", 
 OUTBOX_PENDING = Gauge("outbox_pending", "Events waiting to be published", ["service"])
 OUTBOX_LAG_SECONDS = Gauge("outbox_lag_seconds", "Age of the oldest event waiting to be published", ["service"])
 EVENTS_PUBLISHED = Counter("outbox_published_total", "Events published", ["service"])
+MAILS = Counter("mails_total", "Attempts to deliver mails, by what the mail was then", ["service", "state"])
 DEAD_LETTERS = Gauge("dead_letters", "Events set aside after their last retry", ["queue"])
 
 Check = Callable[[], str]

@@ -29,6 +29,7 @@ TABLE_MODULES = (
     "chassis.idempotency",
     "chassis.inbox",
     "chassis.jobs",
+    "chassis.mail",
     "chassis.outbox",
     "chassis.sharing",
     "chassis.testclock",

@@ -8,7 +8,7 @@ from threading import Event
 
 from sqlalchemy import func, select, text
 
-from chassis import audit, idempotency, inbox, jobs, metrics, outbox
+from chassis import audit, idempotency, inbox, jobs, mail, metrics, outbox
 from chassis.bus.faults import is_transient
 from chassis.callers import service_caller
 from chassis.db import Database, ServiceSession
@@ -41,6 +41,7 @@ class Housekeeping:
             (PURGE_SECONDS, inbox.purge),
             (PURGE_SECONDS, idempotency.purge),
             (PURGE_SECONDS, jobs.purge),
+            (PURGE_SECONDS, mail.purge),
         ]
         self._due = [time.monotonic() + min(seconds, 60) for seconds, _ in self._chores]
         self._measure_at = 0.0

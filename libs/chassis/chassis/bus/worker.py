@@ -26,6 +26,8 @@ from chassis.bus.topology import declare_all_patiently
 from chassis.callers import service_caller
 from chassis.cli import make_runtime
 from chassis.db import Database
+from chassis.mail.delivery import Delivery
+from chassis.mail.transports import read_settings
 from chassis.service import Runtime, Service
 from chassis.settings import Settings
 from chassis.timers import TimerLoop
@@ -142,6 +144,7 @@ def _loops(service: Service, runtime: Runtime, consumers: Sequence[Consumer]) ->
     yield "relay", Relay(settings.amqp_url, settings.database_url(service.name), service.name)
     yield "timers", TimerLoop(database, service.timers(runtime), settings.zone, test_clock=settings.test_clock)
     yield "housekeeping", Housekeeping(database)
+    yield "mail", Delivery(database, read_settings(settings.environment))
     if service.jobs(runtime):
         yield "jobs", JobSupervision(settings, database)
 
