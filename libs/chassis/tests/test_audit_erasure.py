@@ -206,6 +206,8 @@ def test_a_forged_record_breaks_the_chain_where_it_stands(database):
 def test_a_record_slipped_in_where_the_order_is_sealed_is_found(database):
     erase(database, 1)
     seal(database)
+    erase(database, 2)
+    seal(database)
     tamper(
         database,
         "INSERT INTO audit_entry (id, xid, time, actor, action, resource, request_id, trace_id, before, after, digest)"
