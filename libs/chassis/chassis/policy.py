@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from chassis.callers import Grant, Reach
 from chassis.errors import Unavailable
+from chassis.field_rules import FieldEffect, FieldRules, merged
 from chassis.tokens import read_key_set
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ class PolicySnapshot:
     clients: Mapping[str, tuple[Grant, ...]] = field(default_factory=dict)
     revocations: Mapping[str, float] = field(default_factory=dict)
     """`users/…`, `clients/…` or `sessions/…` → seconds since 1970: tokens issued before are refused."""
+    field_rules: Mapping[str, FieldRules] = field(default_factory=dict)
+    """What each role keeps from its holders; roles without such rules are left out."""
 
     @classmethod
     def of(cls, policy: Policy) -> "PolicySnapshot":
@@ -63,6 +66,7 @@ class PolicySnapshot:
             revocations={
                 item.subject: item.not_before.seconds + item.not_before.nanos / 1e9 for item in policy.revocations
             },
+            field_rules={item.role: _field_rules(item.field_rules) for item in policy.roles if item.field_rules},
         )
 
     def withdrawn_before(self, subject: str, session_id: str) -> float:
@@ -79,6 +83,16 @@ class PolicySnapshot:
                 by_permission[grant.permission] = (*by_permission.get(grant.permission, ()), grant)
         return by_permission
 
+    def field_rules_of(self, roles: Iterable[str]) -> FieldRules:
+        """What is kept from a user with these roles. Machines have no roles, and nothing is kept from them."""
+        held = [role for role in roles if role in self.roles]
+        if not any(role in self.field_rules for role in held):
+            return {}
+        permissions = [{grant.permission for grant in self.roles[role]} for role in held]
+        return merged(
+            [(granted, self.field_rules.get(role, {})) for role, granted in zip(held, permissions, strict=True)]
+        )
+
 
 def _grants(grants: Iterable[role_pb2.Grant], paths: Mapping[str, str]) -> tuple[Grant, ...]:
     read = []
@@ -88,6 +102,14 @@ def _grants(grants: Iterable[role_pb2.Grant], paths: Mapping[str, str]) -> tuple
             departments = tuple(sorted(paths[name] for name in grant.departments if paths.get(name)))
             read.append(Grant(grant.permission, Reach(reach), departments))
     return tuple(read)
+
+
+def _field_rules(rules: Iterable[role_pb2.FieldRule]) -> FieldRules:
+    read: dict[str, dict[str, FieldEffect]] = {}
+    for rule in rules:
+        # An effect that only a later release knows keeps all it can.
+        read.setdefault(rule.entity, {})[rule.field] = FieldEffect(min(rule.effect, FieldEffect.HIDE))
+    return read
 
 
 class PolicyCache:

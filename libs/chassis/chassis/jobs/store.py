@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 from chassis.callers import Caller, Grant, Reach
 from chassis.db import ServiceSession
 from chassis.errors import Conflict, NotFound
+from chassis.field_rules import FieldEffect
 from chassis.jobs.model import Job, JobError, JobFile, JobState
 from chassis.names import new_id
 from chassis.telemetry import current_traceparent
@@ -151,6 +152,7 @@ def _pack_caller(caller: Caller) -> dict[str, Any]:
         "user_id": str(caller.user_id) if caller.user_id else None,
         "department_path": caller.department_path,
         "grants": grants,
+        "field_rules": {entity: dict(rules) for entity, rules in caller.field_rules.items()},
     }
 
 
@@ -161,4 +163,13 @@ def unpack_caller(packed: Mapping[str, Any]) -> Caller:
         for permission, grants in packed["grants"].items()
     }
     user_id = packed["user_id"]
-    return Caller(packed["subject"], UUID(user_id) if user_id else None, packed["department_path"], grants)
+    return Caller(
+        packed["subject"],
+        UUID(user_id) if user_id else None,
+        packed["department_path"],
+        grants,
+        field_rules={
+            entity: {field: FieldEffect(effect) for field, effect in rules.items()}
+            for entity, rules in packed.get("field_rules", {}).items()
+        },
+    )

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63rm/common/v1/entity.proto\x12\rcrm.common.v1\x1a google/protobuf/descriptor.proto\"_\n\nProtection\x12\x0c\n\x04open\x18\x01 \x01(\x08\x12%\n\x04mask\x18\x02 \x01(\x0e\x32\x17.crm.common.v1.MaskForm\x12\r\n\x05keyed\x18\x03 \x01(\x08\x12\r\n\x05shows\x18\x04 \x01(\t*h\n\x08MaskForm\x12\x19\n\x15MASK_FORM_UNSPECIFIED\x10\x00\x12\x13\n\x0fMASK_FORM_PHONE\x10\x01\x12\x13\n\x0fMASK_FORM_EMAIL\x10\x02\x12\x17\n\x13MASK_FORM_ID_NUMBER\x10\x03:1\n\x06\x65ntity\x12\x1f.google.protobuf.MessageOptions\x18\xf2\x8c\x03 \x01(\t:N\n\nprotection\x12\x1d.google.protobuf.FieldOptions\x18\xf3\x8c\x03 \x01(\x0b\x32\x19.crm.common.v1.Protectionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63rm/common/v1/entity.proto\x12\rcrm.common.v1\x1a google/protobuf/descriptor.proto\"_\n\nProtection\x12\x0c\n\x04open\x18\x01 \x01(\x08\x12%\n\x04mask\x18\x02 \x01(\x0e\x32\x17.crm.common.v1.MaskForm\x12\r\n\x05keyed\x18\x03 \x01(\x08\x12\r\n\x05shows\x18\x04 \x01(\t*\x7f\n\x08MaskForm\x12\x19\n\x15MASK_FORM_UNSPECIFIED\x10\x00\x12\x13\n\x0fMASK_FORM_PHONE\x10\x01\x12\x13\n\x0fMASK_FORM_EMAIL\x10\x02\x12\x17\n\x13MASK_FORM_ID_NUMBER\x10\x03\x12\x15\n\x11MASK_FORM_NOTHING\x10\x04:1\n\x06\x65ntity\x12\x1f.google.protobuf.MessageOptions\x18\xf2\x8c\x03 \x01(\t:N\n\nprotection\x12\x1d.google.protobuf.FieldOptions\x18\xf3\x8c\x03 \x01(\x0b\x32\x19.crm.common.v1.Protectionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.common.v1.entity_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MASKFORM']._serialized_start=176
-  _globals['_MASKFORM']._serialized_end=280
+  _globals['_MASKFORM']._serialized_end=303
   _globals['_PROTECTION']._serialized_start=79
   _globals['_PROTECTION']._serialized_end=174
 # @@protoc_insertion_point(module_scope)

@@ -33,6 +33,8 @@ class _MaskFormEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MaskForm.Val
     """The first character and the domain: `a***@x.com`."""
     MASK_FORM_ID_NUMBER: _MaskForm.ValueType  # 3
     """The first three characters and the last four, all others one by one: `110***********1234`."""
+    MASK_FORM_NOTHING: _MaskForm.ValueType  # 4
+    """Nothing, as for the name of another record."""
 
 class MaskForm(_MaskForm, metaclass=_MaskFormEnumTypeWrapper):
     """What a masked value still shows. Numbers, times, choices and whole messages show nothing."""
@@ -45,6 +47,8 @@ MASK_FORM_EMAIL: MaskForm.ValueType  # 2
 """The first character and the domain: `a***@x.com`."""
 MASK_FORM_ID_NUMBER: MaskForm.ValueType  # 3
 """The first three characters and the last four, all others one by one: `110***********1234`."""
+MASK_FORM_NOTHING: MaskForm.ValueType  # 4
+"""Nothing, as for the name of another record."""
 Global___MaskForm: _TypeAlias = MaskForm  # noqa: Y015
 
 @_typing.final

@@ -26,7 +26,7 @@ from crm.common.v1 import entity_pb2 as crm_dot_common_dot_v1_dot_entity__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63rm/leads/v1/follow_up.proto\x12\x0c\x63rm.leads.v1\x1a\x1a\x63rm/common/v1/entity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x03\n\x08\x46ollowUp\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x18\n\x08\x63ustomer\x18\x02 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12,\n\x06method\x18\x03 \x01(\x0e\x32\x1c.crm.leads.v1.FollowUpMethod\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x05 \x01(\t\x12\x36\n\noccur_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x35\n\x11next_contact_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x06\x61uthor\x18\x08 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12/\n\x0bremind_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1d\n\rhidden_fields\x18\x64 \x03(\tB\x06\x9a\xe7\x18\x02\x08\x01:\r\x92\xe7\x18\tfollow_up*\xdc\x01\n\x0e\x46ollowUpMethod\x12 \n\x1c\x46OLLOW_UP_METHOD_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46OLLOW_UP_METHOD_CALL\x10\x01\x12\x1a\n\x16\x46OLLOW_UP_METHOD_VISIT\x10\x02\x12\x1b\n\x17\x46OLLOW_UP_METHOD_WECHAT\x10\x03\x12\x1a\n\x16\x46OLLOW_UP_METHOD_EMAIL\x10\x04\x12\x1c\n\x18\x46OLLOW_UP_METHOD_MEETING\x10\x05\x12\x1a\n\x16\x46OLLOW_UP_METHOD_OTHER\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63rm/leads/v1/follow_up.proto\x12\x0c\x63rm.leads.v1\x1a\x1a\x63rm/common/v1/entity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\x03\n\x08\x46ollowUp\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x18\n\x08\x63ustomer\x18\x02 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12,\n\x06method\x18\x03 \x01(\x0e\x32\x1c.crm.leads.v1.FollowUpMethod\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\x12\x17\n\x07\x63ontact\x18\x05 \x01(\tB\x06\x9a\xe7\x18\x02\x10\x04\x12\x36\n\noccur_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x35\n\x11next_contact_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x06\x61uthor\x18\x08 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12/\n\x0bremind_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1d\n\rhidden_fields\x18\x64 \x03(\tB\x06\x9a\xe7\x18\x02\x08\x01:\r\x92\xe7\x18\tfollow_up*\xdc\x01\n\x0e\x46ollowUpMethod\x12 \n\x1c\x46OLLOW_UP_METHOD_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46OLLOW_UP_METHOD_CALL\x10\x01\x12\x1a\n\x16\x46OLLOW_UP_METHOD_VISIT\x10\x02\x12\x1b\n\x17\x46OLLOW_UP_METHOD_WECHAT\x10\x03\x12\x1a\n\x16\x46OLLOW_UP_METHOD_EMAIL\x10\x04\x12\x1c\n\x18\x46OLLOW_UP_METHOD_MEETING\x10\x05\x12\x1a\n\x16\x46OLLOW_UP_METHOD_OTHER\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FOLLOWUP'].fields_by_name['name']._serialized_options = b'\232\347\030\002\010\001'
   _globals['_FOLLOWUP'].fields_by_name['customer']._loaded_options = None
   _globals['_FOLLOWUP'].fields_by_name['customer']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_FOLLOWUP'].fields_by_name['contact']._loaded_options = None
+  _globals['_FOLLOWUP'].fields_by_name['contact']._serialized_options = b'\232\347\030\002\020\004'
   _globals['_FOLLOWUP'].fields_by_name['occur_time']._loaded_options = None
   _globals['_FOLLOWUP'].fields_by_name['occur_time']._serialized_options = b'\232\347\030\002\010\001'
   _globals['_FOLLOWUP'].fields_by_name['author']._loaded_options = None
@@ -47,8 +49,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FOLLOWUP'].fields_by_name['hidden_fields']._serialized_options = b'\232\347\030\002\010\001'
   _globals['_FOLLOWUP']._loaded_options = None
   _globals['_FOLLOWUP']._serialized_options = b'\222\347\030\tfollow_up'
-  _globals['_FOLLOWUPMETHOD']._serialized_start=536
-  _globals['_FOLLOWUPMETHOD']._serialized_end=756
+  _globals['_FOLLOWUPMETHOD']._serialized_start=544
+  _globals['_FOLLOWUPMETHOD']._serialized_end=764
   _globals['_FOLLOWUP']._serialized_start=108
-  _globals['_FOLLOWUP']._serialized_end=533
+  _globals['_FOLLOWUP']._serialized_end=541
 # @@protoc_insertion_point(module_scope)
