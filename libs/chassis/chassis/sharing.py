@@ -218,11 +218,11 @@ class ShareFacts:
 
 
 def find_share(session: ServiceSession, entity: str, record_id: UUID, grantee: str) -> RecordShare | None:
-    """The share of a record with somebody, live or not."""
+    """The share of a record with somebody, live or not, locked."""
     statement = select(RecordShare).where(
         RecordShare.entity == entity, RecordShare.record_id == record_id, RecordShare.grantee == grantee
     )
-    return session.scalars(statement).first()
+    return session.scalars(statement.with_for_update()).first()
 
 
 def grant(

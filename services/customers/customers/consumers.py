@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, time
 
-from chassis import jobs
+from chassis import jobs, sharing
 from chassis.bus.handlers import Received, Subscription
 from chassis.db import ServiceSession
 from chassis.names import parse_name, parse_optional_name
@@ -64,7 +64,15 @@ def purge_jobs(session: ServiceSession, due: datetime) -> None:
     jobs.purge(session)
 
 
-TIMERS = (Timer("customers.purge_jobs", purge_jobs, daily_at=time(3, 30)),)
+def purge_shares(session: ServiceSession, due: datetime) -> None:
+    """Remove the rows of shares that ended a while ago."""
+    sharing.purge(session)
+
+
+TIMERS = (
+    Timer("customers.purge_jobs", purge_jobs, daily_at=time(3, 30)),
+    Timer("customers.purge_shares", purge_shares, daily_at=time(3, 40)),
+)
 
 
 def _user(event: identity_pb2.UserChanged) -> UserFacts:

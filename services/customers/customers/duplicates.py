@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from chassis.db import ServiceSession
-from chassis.errors import Denied, Duplicate
+from chassis.errors import Duplicate
 from chassis.names import make_name
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from customers.model import Customer, CustomerKind
+from customers.queries import REACHABLE
 
 _FIELDS = {
     "uq_customer_external_id": "external_id",
@@ -81,8 +82,5 @@ def _field(customer: Customer, other: Customer) -> str:
 
 
 def _may_read(session: ServiceSession, customer: Customer) -> bool:
-    try:
-        scope = session.caller.scope("customer.read")
-    except Denied:
-        return False
-    return scope.reaches(customer.owner_id, customer.owner_department_path)
+    place = customer.id, customer.owner_id, customer.owner_department_path
+    return bool(session.caller.granted("customer.read")) and REACHABLE.reaches(session, "customer.read", *place)

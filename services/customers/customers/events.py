@@ -1,6 +1,7 @@
 """The facts that this service publishes. The fields are those of the messages in `crm.customers.v1`."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -71,3 +72,43 @@ class CustomersImported:
 
     import_job: str
     customers: list[CustomerState]
+
+
+@dataclass(frozen=True)
+class CustomerShareChanged:
+    """How a customer is shared with somebody was changed."""
+
+    SUBJECT: ClassVar[str] = "customer"
+
+    customer: str
+    grantee: str
+    version: int
+    level: str
+    expire_time: datetime | None
+    active: bool
+
+
+@dataclass(frozen=True)
+class HandedOver:
+    """A customer as it is with its new holder."""
+
+    state: CustomerState
+    previous_owner: str
+    previous_pool: str
+    pool: str
+    closes_plans: bool
+
+
+@dataclass(frozen=True)
+class CustomersHandedOver:
+    """Customers went from one holder, an owner or a pool, to another, at most 500 in one event."""
+
+    SUBJECT: ClassVar[str] = "customer"
+
+    customer: str
+    """If it is one; else empty."""
+    kind: str
+    reason: str
+    rule: str
+    actor: str
+    changes: list[HandedOver]

@@ -13,12 +13,15 @@ from crm.customers.v1 import (
     custom_field_service_pb2_grpc,
     customer_service_pb2,
     customer_service_pb2_grpc,
+    customer_share_service_pb2,
+    customer_share_service_pb2_grpc,
     transfer_service_pb2,
     transfer_service_pb2_grpc,
 )
 
 from customers import api, transfer
 from customers.consumers import SUBSCRIPTIONS, TIMERS
+from customers.shares import CustomerShareServicer
 from customers.transfer.api import TransferServicer
 
 
@@ -30,6 +33,11 @@ def servicers(runtime: Runtime) -> Sequence[Servicer]:
             customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"],
             api.CustomerServicer(calls),
             customer_service_pb2_grpc.add_CustomerServiceServicer_to_server,
+        ),
+        Servicer(
+            customer_share_service_pb2.DESCRIPTOR.services_by_name["CustomerShareService"],
+            CustomerShareServicer(calls),
+            customer_share_service_pb2_grpc.add_CustomerShareServiceServicer_to_server,
         ),
         Servicer(
             contact_service_pb2.DESCRIPTOR.services_by_name["ContactService"],

@@ -10,11 +10,11 @@ from uuid import UUID
 
 from chassis import custom_fields, paging, search
 from chassis.db import ServiceSession
-from chassis.errors import Invalid, NotFound
+from chassis.errors import DomainError, Invalid, NotFound
 from chassis.filters import FieldRegistry
 from chassis.paging import Page, SortKey
 from chassis.prepared import Prepared
-from chassis.scopes import in_scope
+from chassis.sharing import ANY_LEVEL, COLLABORATION, Reachable
 from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, func, literal, select, true, union_all
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -32,21 +32,35 @@ _CUSTOMERS = select(*[column for column in _TABLE.columns if column.key not in _
 _ONE_CUSTOMER = Prepared(_CUSTOMERS.where(_TABLE.c.id == bindparam("id")))
 _SOME_CUSTOMERS = _CUSTOMERS.where(_TABLE.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
 _CONTACTS = select(*Contact.__table__.columns)
+REACHABLE = Reachable(
+    entity=ENTITY,
+    id=Customer.id,
+    owner=Customer.owner_id,
+    department_path=Customer.owner_department_path,
+    opened={
+        "customer.read": ANY_LEVEL,
+        "customer.export": ANY_LEVEL,
+        "contact.read": ANY_LEVEL,
+        "customer.update": COLLABORATION,
+        "contact.create": COLLABORATION,
+        "contact.update": COLLABORATION,
+    },
+)
+"""Which customers a caller reaches. Deleting, giving away and sharing are opened by no share."""
 _NEWEST = SortKey(Customer.update_time, descending=True, nullable=False)
 _BY_ID = SortKey(Customer.id, descending=True, nullable=False)
 
 
 def reach(session: ServiceSession, permission: str) -> ColumnElement[bool]:
-    """The customers that the caller reaches with a permission."""
-    return in_scope(session.caller.scope(permission), Customer.owner_id, Customer.owner_department_path)
+    """The customers that the caller reaches with a permission, by data scope or share."""
+    return REACHABLE.reach(session, permission)
 
 
 def get_customer(session: ServiceSession, customer_id: UUID) -> Any:
     """A customer as a row. Raises NotFound if there is none that the caller may see."""
-    scope = session.caller.scope("customer.read")
     row = _ONE_CUSTOMER.first(session, id=customer_id)
-    if row is None or not scope.reaches(row.owner_id, row.owner_department_path):
-        raise _no_customer()
+    if row is None or not REACHABLE.reaches(session, "customer.read", *_place(row)):
+        raise no_customer()
     return row
 
 
@@ -55,18 +69,36 @@ def batch_get_customers(session: ServiceSession, ids: Sequence[UUID]) -> list[An
     if len(ids) > MAX_BATCH:
         raise Invalid("TOO_MANY_NAMES", f"ask for at most {MAX_BATCH} customers at once", field="names")
     scope = session.caller.scope("customer.read")
-    rows = session.connection().execute(_SOME_CUSTOMERS, {"ids": list(ids)})
-    found = {row.id: row for row in rows if scope.reaches(row.owner_id, row.owner_department_path)}
+    rows = {row.id: row for row in session.connection().execute(_SOME_CUSTOMERS, {"ids": list(ids)})}
+    found = {key: row for key, row in rows.items() if scope.reaches(row.owner_id, row.owner_department_path)}
+    found |= {key: rows[key] for key in REACHABLE.shared(session, "customer.read", rows.keys() - found.keys())}
     return [found[key] for key in dict.fromkeys(ids) if key in found]
 
 
-def lock_customer(session: ServiceSession, customer_id: UUID, permission: str) -> Customer:
-    """A customer, locked for a change. Raises NotFound if the permission does not reach it."""
+def lock_customer(
+    session: ServiceSession,
+    customer_id: UUID,
+    permission: str,
+    *,
+    read: str = "customer.read",
+    missing: DomainError | None = None,
+) -> Customer:
+    """A customer, locked for a change with a permission.
+
+    Raises Denied NOT_YOURS if the permission does not reach it, though `read` does; else `missing`, by default the
+    NotFound of customers.
+    """
     statement = select(Customer).where(Customer.id == customer_id, reach(session, permission))
     customer: Customer | None = session.scalars(statement.with_for_update()).first()
     if customer is None:
-        raise _no_customer()
+        row = _ONE_CUSTOMER.first(session, id=customer_id)
+        place = _place(row) if row is not None else None
+        raise REACHABLE.refusal(session, permission, read, place, missing or no_customer())
     return customer
+
+
+def _place(row: Any) -> tuple[UUID, UUID | None, str | None]:
+    return row.id, row.owner_id, row.owner_department_path
 
 
 def listed(
@@ -136,14 +168,11 @@ def get_contact(session: ServiceSession, contact_id: UUID) -> Any:
 
 
 def lock_contact(session: ServiceSession, contact_id: UUID, permission: str) -> Contact:
-    """A contact, locked for a change together with its customer. Raises NotFound if out of reach."""
+    """A contact, locked for a change together with its customer. Raises Denied NOT_YOURS or NotFound."""
     customer_id = session.scalar(select(Contact.customer_id).where(Contact.id == contact_id))
     if customer_id is None:
         raise _no_contact()
-    try:
-        lock_customer(session, customer_id, permission)
-    except NotFound:
-        raise _no_contact() from None
+    lock_customer(session, customer_id, permission, read="contact.read", missing=_no_contact())
     contact = session.get(Contact, contact_id, with_for_update=True)
     if contact is None:
         raise _no_contact()
@@ -176,7 +205,7 @@ def _registry(session: ServiceSession) -> FieldRegistry:
 def _require_customer(session: ServiceSession, customer_id: UUID) -> None:
     statement = select(Customer.id).where(Customer.id == customer_id, reach(session, "customer.read"))
     if session.scalar(statement) is None:
-        raise _no_customer()
+        raise no_customer()
 
 
 def _stored_entries(customer_id: UUID, kinds: Sequence[str]) -> Select[Any]:
@@ -200,7 +229,8 @@ def _creation(customer_id: UUID, kinds: Sequence[str]) -> Select[Any]:
     ).where(Customer.id == customer_id, wanted)
 
 
-def _no_customer() -> NotFound:
+def no_customer() -> NotFound:
+    """The refusal of a customer that does not exist or cannot be seen, which are told alike."""
     return NotFound("CUSTOMER_NOT_FOUND", "there is no such customer, or you may not see it")
 
 

@@ -19,7 +19,9 @@ from sqlalchemy import text
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
-TABLES = "customer, contact, timeline_entry, known_user, known_department, outbox, audit_entry, custom_field"
+TABLES = (
+    "customer, contact, timeline_entry, known_user, known_department, outbox, audit_entry, custom_field, record_share"
+)
 
 
 @pytest.fixture(scope="module")

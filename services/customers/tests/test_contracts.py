@@ -21,6 +21,7 @@ SAMPLES = [
     events.CustomerTransferred("customers/1", 3, STATE, "users/2", "调岗"),
     events.CustomerDeleted("customers/1", 3),
     events.CustomersImported("importJobs/1", [STATE]),
+    events.CustomerShareChanged("customers/1", "users/1", 2, "READ_ONLY", None, active=True),
 ]
 
 

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from chassis import audit, outbox
+from chassis import audit, outbox, sharing
 from chassis.db import ServiceSession
 from chassis.etags import check_etag
 from sqlalchemy import delete, select
@@ -10,7 +10,9 @@ from sqlalchemy import delete, select
 from customers.events import CustomerDeleted
 from customers.facts import contact_snapshot, snapshot
 from customers.model import Contact, Customer, TimelineEntry
+from customers.own_fields import ENTITY
 from customers.queries import lock_customer
+from customers.usecases.end_shares import end_shares_of
 
 
 def delete_customer(session: ServiceSession, customer_id: UUID, *, etag: str = "") -> None:
@@ -18,6 +20,8 @@ def delete_customer(session: ServiceSession, customer_id: UUID, *, etag: str = "
     customer = lock_customer(session, customer_id, "customer.delete")
     check_etag(etag, customer.version)
     contacts = session.scalars(select(Contact).where(Contact.customer_id == customer_id).order_by(Contact.id))
+    end_shares_of(session, customer_id)
+    sharing.forget_record(session, ENTITY, customer_id)
     audit.record(session, "customer.delete", customer.name, snapshot(customer), None)
     changes = [audit.Change("contact.delete", contact.name, contact_snapshot(contact), None) for contact in contacts]
     audit.record_all(session, changes)

@@ -5,10 +5,12 @@ from typing import Any
 from uuid import UUID
 
 from chassis.db import ServiceSession
+from chassis.names import make_name
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from customers.model import Customer, KnownDepartment, KnownUser
+from customers.usecases.end_shares import end_shares_with
 
 _ORGANISATION = 0x6F72_6761_6E69_7365
 
@@ -37,13 +39,16 @@ class DepartmentFacts:
 
 
 def learn_user(session: ServiceSession, facts: UserFacts) -> None:
-    """Note a user. The user's customers move along into the user's department. An older version changes nothing."""
+    """Note a user. The user's customers move along into the user's department, and what is shared with a deactivated
+    user is shared no more. An older version changes nothing."""
     _one_at_a_time(session)
     # Events of a user and of a department come in no common order, so the department's own word on its path counts.
     path = session.scalar(select(KnownDepartment.path).where(KnownDepartment.id == facts.department_id))
     values = vars(facts) | {"department_path": path or facts.department_path}
     if not _newer(session, KnownUser, values):
         return
+    if not facts.active:
+        end_shares_with(session, make_name("users", facts.id))
     place: dict[str, Any] = {
         "owner_department_id": values["department_id"],
         "owner_department_path": values["department_path"],
@@ -74,8 +79,9 @@ def learn_department(session: ServiceSession, facts: DepartmentFacts) -> None:
 
 
 def forget_department(session: ServiceSession, department_id: UUID) -> None:
-    """Forget a department that was deleted. Nobody belonged to it any more."""
+    """Forget a department that was deleted. Nobody belonged to it any more; what is shared with it no longer is."""
     _one_at_a_time(session)
+    end_shares_with(session, make_name("departments", department_id))
     session.execute(delete(KnownDepartment).where(KnownDepartment.id == department_id))
 
 
