@@ -9,7 +9,7 @@ from chassis.db import ServiceSession
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from identity.model import LoginSession, PolicyState, Revocation
+from identity.model import LoginChallenge, LoginSession, PolicyState, Revocation
 
 LONGEST_ACCESS_TOKEN = timedelta(hours=1)
 """Access tokens live at most so long, and revocations are kept for it."""
@@ -42,7 +42,11 @@ def revoke_tokens(session: ServiceSession, subjects: Iterable[str]) -> None:
 
 
 def end_sessions(session: ServiceSession, user_id: UUID, *, keep: UUID | None = None) -> list[str]:
-    """End a user's sessions but one; their refresh tokens work no more. Returns the sessions' names."""
+    """End a user's sessions but one; their refresh tokens work no more. Returns the sessions' names.
+
+    Logins that wait for a second factor end with them.
+    """
+    session.execute(delete(LoginChallenge).where(LoginChallenge.user_id == user_id))
     statement = (
         update(LoginSession)
         .where(LoginSession.user_id == user_id, LoginSession.revoke_time.is_(None))

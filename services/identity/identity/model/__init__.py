@@ -3,23 +3,40 @@
 from identity.model.base import Base, label
 from identity.model.clients import Client
 from identity.model.departments import MAXIMUM_DEPTH, Department, ensure_depth
+from identity.model.identity_providers import IdentityProvider, LinkedIdentity, PendingSignIn, UserMatching
+from identity.model.partners import Partner
+from identity.model.organisation import ORGANISATION_NAME, CompanyDay, OrganisationProfile, StatutoryCalendar
 from identity.model.roles import PolicyState, Role
-from identity.model.sessions import LoginAttempt, LoginSession, RefreshToken, Revocation
+from identity.model.second_factors import LoginChallenge, RecoveryCode, TotpFactor
+from identity.model.sessions import LoginAttempt, LoginSession, RefreshToken, Revocation, SignInMethod
 from identity.model.users import LOCALES, User, UserState, login_name, user_role
 
 __all__ = [
     "LOCALES",
     "MAXIMUM_DEPTH",
+    "ORGANISATION_NAME",
     "Base",
     "Client",
+    "CompanyDay",
     "Department",
+    "IdentityProvider",
+    "LinkedIdentity",
     "LoginAttempt",
+    "LoginChallenge",
     "LoginSession",
+    "OrganisationProfile",
+    "Partner",
+    "PendingSignIn",
     "PolicyState",
+    "RecoveryCode",
     "RefreshToken",
     "Revocation",
     "Role",
+    "SignInMethod",
+    "StatutoryCalendar",
+    "TotpFactor",
     "User",
+    "UserMatching",
     "UserState",
     "ensure_depth",
     "label",

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from chassis.errors import Conflict
 from chassis.names import make_name, new_id
-from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy import CheckConstraint, Index, false, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from identity.field_rules import FieldRule
 from identity.grants import RoleGrant
 from identity.model.base import Base
 
@@ -26,7 +27,10 @@ class Role(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     display_name: Mapped[str]
     stored_grants: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    stored_field_rules: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
     builtin: Mapped[bool]
+    require_second_factor: Mapped[bool] = mapped_column(server_default=false())
+    """True if it grants nothing in sessions without a second factor."""
     version: Mapped[int]
     create_time: Mapped[datetime]
     update_time: Mapped[datetime]
@@ -41,6 +45,11 @@ class Role(Base):
         """What it grants."""
         return tuple(RoleGrant.from_json(item) for item in self.stored_grants)
 
+    @property
+    def field_rules(self) -> tuple[FieldRule, ...]:
+        """What it keeps from its holders of single fields."""
+        return tuple(FieldRule.from_json(item) for item in self.stored_field_rules)
+
     def ensure_changeable(self) -> None:
         """Raise Conflict for the administrator role."""
         if self.builtin:
@@ -48,7 +57,13 @@ class Role(Base):
 
     def snapshot(self) -> dict[str, Any]:
         """What the audit keeps of it."""
-        return {"display_name": self.display_name, "grants": self.stored_grants, "builtin": self.builtin}
+        return {
+            "display_name": self.display_name,
+            "grants": self.stored_grants,
+            "field_rules": self.stored_field_rules,
+            "builtin": self.builtin,
+            "require_second_factor": self.require_second_factor,
+        }
 
 
 class PolicyState(Base):

@@ -1,13 +1,21 @@
 """The sessions that people have open, and the attempts to open one."""
 
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from chassis.names import new_id
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ForeignKey, Index, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from identity.model.base import Base
+
+
+class SignInMethod(StrEnum):
+    """How a session began. The names are those of `crm.identity.v1.SignInMethod`."""
+
+    PASSWORD = "PASSWORD"  # noqa: S105 - a name
+    OIDC = "OIDC"
 
 
 class LoginSession(Base):
@@ -21,10 +29,19 @@ class LoginSession(Base):
     create_time: Mapped[datetime]
     expire_time: Mapped[datetime] = mapped_column(index=True)
     revoke_time: Mapped[datetime | None]
+    agent: Mapped[str] = mapped_column(server_default="")
+    """What the program says of itself."""
+    address: Mapped[str] = mapped_column(server_default="")
+    """Where it was last used from."""
+    method: Mapped[str] = mapped_column(server_default=SignInMethod.PASSWORD.value)
+    second_factor: Mapped[bool] = mapped_column(server_default=false())
+    """True if a second factor was given, here or at a provider that is trusted with it."""
+    last_use_time: Mapped[datetime | None]
+    """When it last got tokens."""
 
     @property
     def name(self) -> str:
-        """What revocations call it."""
+        """The resource name, also what revocations call it."""
         return f"sessions/{self.id}"
 
 

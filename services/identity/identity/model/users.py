@@ -8,7 +8,7 @@ from uuid import UUID
 
 from chassis.errors import Invalid
 from chassis.names import make_name, new_id
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table, Uuid
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from identity.events import UserChanged
@@ -63,6 +63,7 @@ class User(Base):
         Index("ix_user_account_display_name", "display_name", "id"),
         Index("ix_user_account_state", "state", "username"),
         Index("ix_user_account_create_time", "create_time", "id"),
+        Index("ix_user_account_partner_id", "partner_id", postgresql_where=text("partner_id IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -72,6 +73,8 @@ class User(Base):
     phone: Mapped[str | None]
     department_id: Mapped[UUID] = mapped_column(ForeignKey("department.id"))
     department_path: Mapped[str]
+    partner_id: Mapped[UUID | None] = mapped_column(ForeignKey("partner.id"))
+    """The organisation that the person works for, if not for the company."""
     state: Mapped[str]
     locale: Mapped[str]
     password_hash: Mapped[str]
@@ -93,8 +96,8 @@ class User(Base):
 
     @property
     def administers(self) -> bool:
-        """Whether the person may sign in and holds the administrator role."""
-        return self.active and any(role.builtin for role in self.roles)
+        """Whether the person may sign in and holds the administrator role to some effect."""
+        return self.active and self.partner_id is None and any(role.builtin for role in self.roles)
 
     def settle(self, department: Department) -> None:
         """Make the person belong to a department."""
@@ -110,6 +113,7 @@ class User(Base):
             department_path=self.department_path,
             active=self.active,
             username=self.username,
+            partner=make_name("partners", self.partner_id),
         )
 
     def snapshot(self) -> dict[str, Any]:
@@ -120,6 +124,7 @@ class User(Base):
             "email": self.email,
             "phone": self.phone,
             "department": make_name("departments", self.department_id),
+            "partner": make_name("partners", self.partner_id),
             "roles": sorted(role.name for role in self.roles),
             "state": self.state,
             "locale": self.locale,
