@@ -92,6 +92,11 @@ def fetch_page(
     return Page([row[0] for row in page] if width == 1 else page, next_token)
 
 
+def token_after(values: Sequence[Any], fingerprint: str) -> str:
+    """The token of the page that begins after a row with these values of the sort keys, whether there is one or not."""
+    return _encode(values, fingerprint)
+
+
 def _order(key: SortKey) -> ColumnElement[Any]:
     ordered = key.column.desc() if key.descending else key.column.asc()
     # Stated only where it says something: a plain index serves a NOT NULL column in both directions.

@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha import reflection
 
 from chassis import metrics
 from chassis.access import access_table
+from chassis.audit.servicer import audit_servicer
 from chassis.authentication import Authenticator
 from chassis.clients import GrpcAuthority
 from chassis.edge import MESSAGE_BYTES, Registrar
@@ -87,7 +88,7 @@ def build_server(settings: Settings, hosted: Hosted, *, authority: Authority | N
     """
     by_service = {service.name: list(service.servicers(runtime)) for service, runtime in hosted}
     servicers = [servicer for own in by_service.values() for servicer in own]
-    servicers.append(clock_servicer(settings, hosted))
+    servicers += [clock_servicer(settings, hosted), audit_servicer(hosted)]
     table = access_table([servicer.descriptor for servicer in servicers])
     policy = PolicyCache(authority or _authority(settings, hosted))
     server = grpc.server(

@@ -29,7 +29,16 @@ class AuditEntry(ChassisTables):
     """One change of one record."""
 
     __tablename__ = "audit_entry"
-    __table_args__ = (Index("ix_audit_entry_order", "xid", "id"), Index("ix_audit_entry_resource", "resource", "id"))
+    # Those by time leave out the id: entries of one transaction have one time, which a B-tree then keeps once.
+    __table_args__ = (
+        Index("ix_audit_entry_order", "xid", "id"),
+        Index("ix_audit_entry_resource", "resource", "id"),
+        Index("ix_audit_entry_time", "time"),
+        Index("ix_audit_entry_actor", "actor", "time"),
+        Index("ix_audit_entry_action", "action", "time", postgresql_ops={"action": "text_pattern_ops"}),
+        Index("ix_audit_entry_request_id", "request_id", postgresql_where=text("request_id <> ''")),
+        Index("ix_audit_entry_trace_id", "trace_id", postgresql_where=text("trace_id <> ''")),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     xid: Mapped[str] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
