@@ -56,23 +56,18 @@ def merged(held: Sequence[tuple[Container[str], FieldRules]]) -> FieldRules:
     """The rules for somebody who holds several roles, each given as its permissions and its own rules.
 
     Of the roles that let them read an entity, the most permissive decides on each field. If none does, as for who
-    may only create, all their roles decide.
+    may only create records of it, the strictest of all their roles does.
     """
-    return {
-        entity: strictest
-        for entity in sorted({entity for _, rules in held for entity in rules})
-        if (strictest := _weakest(_deciding(entity, held)))
-    }
+    known = sorted({entity for _, rules in held for entity in rules})
+    return {entity: rules for entity in known if (rules := _merged_for(entity, held))}
 
 
-def _deciding(entity: str, held: Sequence[tuple[Container[str], FieldRules]]) -> list[Mapping[str, FieldEffect]]:
+def _merged_for(entity: str, held: Sequence[tuple[Container[str], FieldRules]]) -> Mapping[str, FieldEffect]:
     reading = [rules for permissions, rules in held if f"{entity}.read" in permissions or "*" in permissions]
-    return [rules.get(entity, {}) for rules in reading or [rules for _, rules in held]]
-
-
-def _weakest(roles: Sequence[Mapping[str, FieldEffect]]) -> Mapping[str, FieldEffect]:
-    common = set(roles[0]).intersection(*roles[1:])
-    return {field: min(role[field] for role in roles) for field in sorted(common)}
+    roles = [rules.get(entity, {}) for rules in reading or [rules for _, rules in held]]
+    named = set(roles[0]).intersection(*roles[1:]) if reading else set().union(*roles)
+    decide = min if reading else max
+    return {field: decide(role[field] for role in roles if field in role) for field in sorted(named)}
 
 
 def covers(mine: FieldRules, theirs: FieldRules, entities: Iterable[str]) -> bool:

@@ -10,6 +10,7 @@ from google.protobuf.empty_pb2 import Empty
 from grpc import ServicerContext
 
 from identity import mapping, queries
+from identity.field_rules import protectable_fields_page
 from identity.permissions import known_permissions, permissions_page
 from identity.usecases import create_role, delete_role, update_role
 
@@ -50,6 +51,16 @@ class RoleServicer(role_service_pb2_grpc.RoleServiceServicer):
         page, next_token = permissions_page(size, request.page_token)
         return role_service_pb2.ListPermissionsResponse(
             permissions=[role_pb2.Permission(permission=key, methods=methods) for key, methods in page],
+            next_page_token=next_token,
+        )
+
+    def ListProtectableFields(
+        self, request: role_service_pb2.ListProtectableFieldsRequest, context: ServicerContext
+    ) -> role_service_pb2.ListProtectableFieldsResponse:
+        size = page_size(request.page_size, default=200, maximum=500)
+        page, next_token = protectable_fields_page(size, request.page_token)
+        return role_service_pb2.ListProtectableFieldsResponse(
+            fields=[role_pb2.ProtectableField(entity=entity, field=field) for entity, field in page],
             next_page_token=next_token,
         )
 

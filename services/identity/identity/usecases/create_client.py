@@ -11,6 +11,7 @@ from chassis.errors import Invalid
 from chassis.names import new_id
 
 from identity import queries
+from identity.field_rules import ensure_may_show
 from identity.grants import RoleGrant, check_grants, ensure_may_give, require_everything
 from identity.locks import hold_tree
 from identity.model import Client, label
@@ -46,6 +47,7 @@ def create_client(session: ServiceSession, draft: ClientDraft, known_permissions
     check_grants(draft.grants, known_permissions, field="grants", machine=True)
     paths = queries.paths_of(session, draft.grants, field="grants")
     ensure_may_give(session.caller, [grant.resolve(paths) for grant in draft.grants], None, "")
+    ensure_may_show(session.caller, [grant.permission for grant in draft.grants], ())
     secret = secrets.token_urlsafe(32)
     return add_client(session, draft, secret, builtin=False), secret
 

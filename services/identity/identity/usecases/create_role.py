@@ -8,6 +8,7 @@ from chassis.db import ServiceSession
 from chassis.names import new_id
 
 from identity import queries
+from identity.field_rules import FieldRule, check_field_rules, ensure_may_show
 from identity.grants import RoleGrant, check_grants, ensure_may_define, require_everything
 from identity.locks import hold_tree
 from identity.model import Role, label
@@ -21,6 +22,7 @@ class RoleDraft:
 
     display_name: str
     grants: tuple[RoleGrant, ...]
+    field_rules: tuple[FieldRule, ...] = ()
 
 
 def create_role(session: ServiceSession, draft: RoleDraft, known_permissions: Set[str]) -> Role:
@@ -29,6 +31,8 @@ def create_role(session: ServiceSession, draft: RoleDraft, known_permissions: Se
     hold_tree(session)
     bump_policy(session)
     ensure_grantable(session, draft.grants, known_permissions, new=draft.grants)
+    check_field_rules(draft.field_rules, field="field_rules")
+    ensure_may_show(session.caller, [grant.permission for grant in draft.grants], draft.field_rules)
     return add_role(session, draft, builtin=False)
 
 
@@ -38,6 +42,7 @@ def add_role(session: ServiceSession, draft: RoleDraft, *, builtin: bool) -> Rol
         id=new_id(),
         display_name=label(draft.display_name, field="display_name"),
         stored_grants=[grant.to_json() for grant in draft.grants],
+        stored_field_rules=[rule.to_json() for rule in draft.field_rules],
         builtin=builtin,
         version=1,
         create_time=session.now,

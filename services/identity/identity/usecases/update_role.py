@@ -8,6 +8,7 @@ from chassis.db import ServiceSession
 from chassis.etags import check_etag
 
 from identity import queries
+from identity.field_rules import check_field_rules, ensure_may_show
 from identity.grants import require_everything
 from identity.locks import hold_tree
 from identity.model import Role, label
@@ -15,7 +16,7 @@ from identity.policy import bump_policy
 from identity.uniqueness import flush_unique
 from identity.usecases.create_role import RoleDraft, ensure_grantable
 
-FIELDS = frozenset({"display_name", "grants"})
+FIELDS = frozenset({"display_name", "grants", "field_rules"})
 
 
 def update_role(
@@ -36,6 +37,11 @@ def update_role(
         added = tuple(grant for grant in draft.grants if grant not in held)
         ensure_grantable(session, draft.grants, known_permissions, new=added)
         role.stored_grants = [grant.to_json() for grant in draft.grants]
+    if "field_rules" in paths:
+        check_field_rules(draft.field_rules, field="field_rules")
+        role.stored_field_rules = [rule.to_json() for rule in draft.field_rules]
+    if paths & {"grants", "field_rules"}:
+        ensure_may_show(session.caller, [grant.permission for grant in role.grants], role.field_rules)
     if role.snapshot() == before:
         return role
     role.version += 1
