@@ -1,7 +1,8 @@
 """Inbound events and timers: translate, and leave the rest to a use case."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 
+from chassis import sharing
 from chassis.bus.handlers import Received, Subscription
 from chassis.db import ServiceSession
 from chassis.names import parse_name, parse_optional_name
@@ -11,6 +12,7 @@ from crm.identity.v1 import events_pb2 as identity_pb2
 
 from leads.usecases.learn_customers import CustomerFacts, forget_customer, learn_customers
 from leads.usecases.learn_organisation import forget_department, learn_department, learn_user
+from leads.usecases.learn_shares import CustomerShare, learn_share
 from leads.usecases.remind_due import remind_due
 
 _STATES = {
@@ -21,11 +23,13 @@ _STATES = {
 
 
 def keep_up_with_customers(session: ServiceSession, received: Received) -> None:
-    """Note what changed of customers."""
+    """Note what changed of customers, and how they are shared."""
     match received.name:
         case "CustomerDeleted":
             gone = received.message(customers_pb2.CustomerDeleted)
             forget_customer(session, parse_name("customers", gone.customer, field="customer"), gone.version)
+        case "CustomerShareChanged":
+            learn_share(session, _share(received.message(customers_pb2.CustomerShareChanged)))
         case "CustomersImported":
             imported = received.message(customers_pb2.CustomersImported)
             learn_customers(session, [_customer(state) for state in imported.customers])
@@ -56,7 +60,10 @@ def keep_up_with_organisation(session: ServiceSession, received: Received) -> No
 
 SUBSCRIPTIONS = (
     Subscription(
-        "customers", (*_STATES, "CustomerDeleted", "CustomersImported"), "leads.customers", keep_up_with_customers
+        "customers",
+        (*_STATES, "CustomerDeleted", "CustomerShareChanged", "CustomersImported"),
+        "leads.customers",
+        keep_up_with_customers,
     ),
     Subscription(
         "identity",
@@ -66,7 +73,16 @@ SUBSCRIPTIONS = (
     ),
 )
 
-TIMERS = (Timer("leads.remind", remind_due, every=timedelta(minutes=1)),)
+
+def purge_shares(session: ServiceSession, due: datetime) -> None:
+    """Remove the rows of shares that ended a while ago."""
+    sharing.purge(session)
+
+
+TIMERS = (
+    Timer("leads.remind", remind_due, every=timedelta(minutes=1)),
+    Timer("leads.purge_shares", purge_shares, daily_at=time(3, 40)),
+)
 
 
 def _customer(state: customers_pb2.CustomerState) -> CustomerFacts:
@@ -76,4 +92,15 @@ def _customer(state: customers_pb2.CustomerState) -> CustomerFacts:
         display_name=state.display_name,
         owner_id=parse_optional_name("users", state.owner, field="owner"),
         owner_department_path=state.owner_department_path or None,
+    )
+
+
+def _share(event: customers_pb2.CustomerShareChanged) -> CustomerShare:
+    return CustomerShare(
+        customer_id=parse_name("customers", event.customer, field="customer"),
+        grantee=event.grantee,
+        version=event.version,
+        level=event.level,
+        expire_time=event.expire_time.ToDatetime(UTC) if event.HasField("expire_time") else None,
+        active=event.active,
     )

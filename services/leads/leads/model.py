@@ -13,6 +13,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 # Orders and prefixes must not depend on the locale that a database was made with.
 Plain = Text(collation="C")
 
+CUSTOMER = "customer"
+"""What shares call the customers service's customers."""
+
 
 class Base(DeclarativeBase):
     """The tables of this service."""

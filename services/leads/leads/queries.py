@@ -9,10 +9,10 @@ from chassis.db import ServiceSession
 from chassis.errors import NotFound
 from chassis.filters import Field, FieldKind, FieldRegistry
 from chassis.paging import Page, SortKey
-from chassis.scopes import in_scope
+from chassis.sharing import ANY_LEVEL, COLLABORATION, Reachable
 from sqlalchemy import ColumnElement, or_, select
 
-from leads.model import FollowUp, FollowUpMethod, KnownCustomer
+from leads.model import CUSTOMER, FollowUp, FollowUpMethod, KnownCustomer
 
 _METHODS = tuple(FollowUpMethod)
 
@@ -34,6 +34,15 @@ REGISTRY = FieldRegistry(
         Field("create_time", FieldKind.TIME, FollowUp.create_time, sortable=True, index="ix_follow_up_create_time"),
     )
 )
+
+REACHABLE = Reachable(
+    entity=CUSTOMER,
+    id=FollowUp.customer_id,
+    owner=KnownCustomer.owner_id,
+    department_path=KnownCustomer.owner_department_path,
+    opened={"customer.read": ANY_LEVEL, "follow_up.read": ANY_LEVEL, "follow_up.create": COLLABORATION},
+)
+"""Follow-ups are reached by their customers: in whose data scope, or shared with whom, these are."""
 
 _FOLLOW_UPS = select(*FollowUp.__table__.columns).outerjoin(KnownCustomer, KnownCustomer.id == FollowUp.customer_id)
 _NEWEST = SortKey(FollowUp.occur_time, descending=True, nullable=False)
@@ -61,6 +70,6 @@ def list_follow_ups(
 
 def _visible(session: ServiceSession) -> ColumnElement[bool]:
     """The caller's own, and those with customers that the caller reaches."""
-    scope = session.caller.scope("follow_up.read")
-    reached = in_scope(scope, KnownCustomer.owner_id, KnownCustomer.owner_department_path)
-    return reached if scope.everything else or_(FollowUp.author == session.caller.subject, reached)
+    reached = REACHABLE.reach(session, "follow_up.read")
+    everything = session.caller.scope("follow_up.read").everything
+    return reached if everything else or_(FollowUp.author == session.caller.subject, reached)

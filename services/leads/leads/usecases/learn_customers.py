@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from chassis import sharing
 from chassis.db import ServiceSession
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from leads.model import KnownCustomer, KnownUser
+from leads.model import CUSTOMER, KnownCustomer, KnownUser
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def learn_customers(session: ServiceSession, facts: Sequence[CustomerFacts]) -> 
 
 
 def forget_customer(session: ServiceSession, customer_id: UUID, version: int) -> None:
-    """Note that a customer was deleted."""
+    """Note that a customer was deleted, and with it its shares."""
+    sharing.forget_record(session, CUSTOMER, customer_id)
     statement = insert(KnownCustomer).values(id=customer_id, version=version, display_name="", deleted=True)
     session.execute(statement.on_conflict_do_update(index_elements=["id"], set_={"version": version, "deleted": True}))
 

@@ -7,7 +7,6 @@ from typing import Protocol
 from uuid import UUID
 
 from chassis import audit, outbox
-from chassis.callers import Scope
 from chassis.db import ServiceSession
 from chassis.errors import Invalid, NotFound, Violation
 from chassis.names import make_name, new_id
@@ -15,6 +14,7 @@ from sqlalchemy import exists, select, update
 
 from leads.events import FollowUpLogged
 from leads.model import FollowUp, FollowUpMethod, KnownCustomer, KnownUser
+from leads.queries import REACHABLE
 
 MAX_CONTENT = 5_000
 SUMMARY = 200
@@ -45,7 +45,8 @@ class FollowUpDraft:
 
 
 def log_follow_up(session: ServiceSession, draft: FollowUpDraft, customers: Customers) -> FollowUp:
-    """Log a follow-up and announce it. Raises NotFound if the caller does not reach the customer."""
+    """Log a follow-up and announce it. Raises NotFound if the caller cannot see the customer, and Denied
+    NOT_YOURS if they may see it and no more."""
     content = _judge(session, draft)
     _require_customer(session, draft.customer_id, customers)
     occur_time = min(draft.occur_time or session.now, session.now)
@@ -103,21 +104,18 @@ def _judge(session: ServiceSession, draft: FollowUpDraft) -> str:
 
 
 def _require_customer(session: ServiceSession, customer_id: UUID, customers: Customers) -> None:
-    scopes = [session.caller.scope(permission) for permission in ("follow_up.create", "customer.read")]
+    missing = NotFound("CUSTOMER_NOT_FOUND", "there is no such customer, or you may not see it")
     known = session.get(KnownCustomer, customer_id)
     if known is not None:
-        owner_id, path, gone = known.owner_id, known.owner_department_path, known.deleted
+        place = customer_id, known.owner_id, known.owner_department_path
+        if known.deleted or not REACHABLE.reaches(session, "customer.read", *place):
+            raise missing
     else:
-        # Created a moment ago, and its event still on its way: its own service knows.
-        owner_id, gone = customers.owner_of(customer_id), False
-        path = _path_of(session, owner_id)
-        scopes.pop()
-    if gone or not _reached(scopes, owner_id, path):
-        raise NotFound("CUSTOMER_NOT_FOUND", "there is no such customer, or you may not see it")
-
-
-def _reached(scopes: list[Scope], owner_id: UUID | None, path: str | None) -> bool:
-    return all(scope.reaches(owner_id, path) for scope in scopes)
+        # Created a moment ago, and its event still on its way: its own service knows, and whether it can be read.
+        owner_id = customers.owner_of(customer_id)
+        place = customer_id, owner_id, _path_of(session, owner_id)
+    if not REACHABLE.reaches(session, "follow_up.create", *place):
+        raise REACHABLE.refusal(session, "follow_up.create", "customer.read", place, missing)
 
 
 def _path_of(session: ServiceSession, user_id: UUID | None) -> str | None:
