@@ -39,6 +39,7 @@ def make_runtime(settings: Settings, service: Service, *, statement_seconds: flo
         pool_size=settings.pool_size,
         statement_seconds=statement_seconds,
         data_keys=settings.data_keys(),
+        zone=settings.zone,
     )
     if settings.test_clock:
         database.clock = suite_clock(database.engine)

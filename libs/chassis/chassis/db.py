@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import DateTime, Engine, MetaData, create_engine
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -18,6 +19,8 @@ from chassis.callers import Caller
 from chassis.clock import Clock, system_clock
 from chassis.encryption import DataKeys
 from chassis.telemetry import TracedCursor
+
+DEFAULT_ZONE = ZoneInfo("Asia/Shanghai")
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -67,6 +70,7 @@ class ServiceSession(Session):
     now: datetime
     data_keys: DataKeys
     request_id: str = ""
+    database: "Database"
 
 
 class Database:
@@ -81,11 +85,16 @@ class Database:
         pool_size: int = 8,
         statement_seconds: float = 0,
         data_keys: DataKeys | None = None,
+        zone: ZoneInfo = DEFAULT_ZONE,
     ) -> None:
-        """Statements that take longer than `statement_seconds` are cancelled; 0 sets no limit."""
+        """Statements that take longer than `statement_seconds` are cancelled; 0 sets no limit.
+
+        `zone` is the organisation's until the organisation says otherwise: see `chassis.organisation`.
+        """
         self.service = service
         self.clock = clock
         self.data_keys = data_keys or DataKeys()
+        self.zone = zone
         # Connections rest in autocommit mode, so that a read costs its statement and nothing else.
         self.pool_engine: Engine = create_engine(
             url.replace("postgresql://", "postgresql+psycopg://", 1),
@@ -124,7 +133,7 @@ class Database:
     def _session(self, engine: Engine, caller: Caller, request_id: str) -> Iterator[ServiceSession]:
         with ServiceSession(engine, expire_on_commit=False) as session:
             session.service, session.caller, session.request_id = self.service, caller, request_id
-            session.now, session.data_keys = self.clock(), self.data_keys
+            session.now, session.data_keys, session.database = self.clock(), self.data_keys, self
             yield session
 
     def dispose(self) -> None:

@@ -23,7 +23,7 @@ class Settings:
     gateway_secret: str = field(repr=False)
     """What the gateway proves by that it is the one that says who its clients are; see `chassis.origins`."""
     zone: ZoneInfo
-    """The organisation's time zone: days, weeks and working hours are reckoned in it."""
+    """The organisation's time zone until the organisation says otherwise: see `chassis.organisation`."""
     test_clock: bool
     """True if clients may move the business time. Never set in production."""
     trace_folder: str

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from chassis import metrics
 from chassis.callers import service_caller
 from chassis.db import ChassisTables, Database, ServiceSession
+from chassis.organisation import organisation
 from chassis.telemetry import span_from
 
 RETRY_SECONDS = (1, 5, 30, 120, 300)
@@ -112,10 +113,10 @@ class _Progress:
 class TimerLoop:
     """Runs a service's timers until it is stopped. Waits for a database that is away."""
 
-    def __init__(self, database: Database, timers: Sequence[Timer], zone: ZoneInfo, *, test_clock: bool) -> None:
+    def __init__(self, database: Database, timers: Sequence[Timer], *, test_clock: bool) -> None:
         self._database = database
         self._timers = timers
-        self._zone = zone
+        self._zone = database.zone
         self._test_clock = test_clock
         self._progress = {timer.name: _Progress() for timer in timers}
         self._looked_until = _BEGINNING
@@ -146,6 +147,7 @@ class TimerLoop:
         now = self._database.clock()
         if now < self._looked_until and self._test_clock:
             self._turn_back(now)
+        self._follow_zone()
         for timer in self._timers:
             if self._stopping.is_set():
                 return 0.0
@@ -224,6 +226,15 @@ class TimerLoop:
             turn_back(session, now)
         self._looked_until = now
         self._progress = {timer.name: _Progress() for timer in self._timers}
+
+    def _follow_zone(self) -> None:
+        """When the organisation's clock changes, times of day are due at other moments."""
+        with self._database.read(service_caller(self._database.service)) as session:
+            zone = organisation(session).zone
+        if zone != self._zone:
+            self._zone = zone
+            for timer in self._timers:
+                self._progress[timer.name].due = _BEGINNING
 
     def _wait_of(self, progress: _Progress, now: datetime) -> float:
         wait = max((progress.due - now).total_seconds(), progress.retry_at - monotonic_time.monotonic())

@@ -63,7 +63,7 @@ def nightly(name="nightly"):
 
 
 def loop(database, *timers, test_clock=False):
-    return TimerLoop(database, timers, SHANGHAI, test_clock=test_clock)
+    return TimerLoop(database, timers, test_clock=test_clock)
 
 
 def shanghai(day, hour, minute=0):

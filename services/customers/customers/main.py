@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from chassis import cli
+from chassis import cli, organisation
 from chassis.calls import Calls
 from chassis.service import Runtime, Service, Servicer
 from crm.customers.v1 import (
@@ -61,7 +61,7 @@ SERVICE = Service(
     name="customers",
     migrations=Path(__file__).resolve().parent.parent / "migrations",
     servicers=servicers,
-    subscriptions=lambda runtime: SUBSCRIPTIONS,
+    subscriptions=lambda runtime: (*SUBSCRIPTIONS, organisation.subscription("customers")),
     timers=lambda runtime: TIMERS,
     jobs=transfer.job_kinds,
 )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from chassis import cli
+from chassis import cli, organisation
 from chassis.calls import Calls
 from chassis.clients import open_channel
 from chassis.service import Runtime, Service, Servicer
@@ -30,7 +30,7 @@ SERVICE = Service(
     name="leads",
     migrations=Path(__file__).resolve().parent.parent / "migrations",
     servicers=servicers,
-    subscriptions=lambda runtime: SUBSCRIPTIONS,
+    subscriptions=lambda runtime: (*SUBSCRIPTIONS, organisation.subscription("leads")),
     timers=lambda runtime: TIMERS,
 )
 

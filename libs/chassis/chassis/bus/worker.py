@@ -142,7 +142,7 @@ def _loops(service: Service, runtime: Runtime, consumers: Sequence[Consumer]) ->
     for consumer in consumers:
         yield f"handle {consumer.subscription.queue}", consumer
     yield "relay", Relay(settings.amqp_url, settings.database_url(service.name), service.name)
-    yield "timers", TimerLoop(database, service.timers(runtime), settings.zone, test_clock=settings.test_clock)
+    yield "timers", TimerLoop(database, service.timers(runtime), test_clock=settings.test_clock)
     yield "housekeeping", Housekeeping(database)
     yield "mail", Delivery(database, read_settings(settings.environment))
     if service.jobs(runtime):

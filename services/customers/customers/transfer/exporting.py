@@ -12,6 +12,7 @@ from chassis.db import ServiceSession
 from chassis.errors import Invalid
 from chassis.jobs import JobRun
 from chassis.names import make_name
+from chassis.organisation import organisation
 from chassis.tabular import CsvWriter, XlsxWriter
 from crm.common.v1.filter_pb2 import Filter
 from google.protobuf.json_format import ParseDict

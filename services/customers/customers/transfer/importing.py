@@ -13,6 +13,7 @@ from chassis import custom_fields
 from chassis.db import ServiceSession
 from chassis.errors import DomainError, Unavailable
 from chassis.jobs import JobRun, RefusedRow
+from chassis.organisation import organisation
 from chassis.tabular import Row, open_table
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -71,8 +72,8 @@ def run_import(run: JobRun) -> None:
 def _parser(run: JobRun, heading: Sequence[str]) -> tuple[Layout, RowParser]:
     with run.reading() as session:
         fields = [field for field in custom_fields.list_fields(session, ENTITY) if not field.archived]
+        zone = organisation(session).zone
     layout = read_heading(heading, run.options["columns"], fields)
-    zone = run.runtime.settings.zone
     used = {field for _, field in layout.columns}
     readers = {field.key: reader(field.type, zone) for field in fields if CUSTOM + field.key in used}
     return layout, RowParser(layout, frozenset(run.options["empty_values"]), readers)

@@ -4,8 +4,8 @@ from identity.model.base import Base, label
 from identity.model.clients import Client
 from identity.model.departments import MAXIMUM_DEPTH, Department, ensure_depth
 from identity.model.identity_providers import IdentityProvider, LinkedIdentity, PendingSignIn, UserMatching
-from identity.model.partners import Partner
 from identity.model.organisation import ORGANISATION_NAME, CompanyDay, OrganisationProfile, StatutoryCalendar
+from identity.model.partners import Partner
 from identity.model.roles import PolicyState, Role
 from identity.model.second_factors import LoginChallenge, RecoveryCode, TotpFactor
 from identity.model.sessions import LoginAttempt, LoginSession, RefreshToken, Revocation, SignInMethod
