@@ -28,7 +28,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"crm/identity/v1/auth_service.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1a\x63rm/identity/v1/user.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"2\n\x0cLoginRequest\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\"\xa9\x01\n\tTokenPair\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rrefresh_token\x18\x03 \x01(\t\x12\x1f\n\x17second_factor_challenge\x18\x04 \x01(\t\x12\x1d\n\x15second_factor_missing\x18\x05 \x01(\x08\"7\n\x14\x43ompleteLoginRequest\x12\x11\n\tchallenge\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\"-\n\x14RefreshTokensRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\"&\n\rLogoutRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\"C\n\x17IssueClientTokenRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x15\n\rclient_secret\x18\x02 \x01(\t\"\x12\n\x10GetKeySetRequest\"\x1b\n\x06KeySet\x12\x11\n\tjwks_json\x18\x01 \x01(\t\"\x0e\n\x0cGetMeRequest\"[\n\x15\x43hangePasswordRequest\x12\x18\n\x10\x63urrent_password\x18\x01 \x01(\t\x12\x14\n\x0cnew_password\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\xb3\x05\n\x0b\x41uthService\x12J\n\x05Login\x12\x1d.crm.identity.v1.LoginRequest\x1a\x1a.crm.identity.v1.TokenPair\"\x06\x8a\xe7\x18\x02\x10\x01\x12Z\n\rCompleteLogin\x12%.crm.identity.v1.CompleteLoginRequest\x1a\x1a.crm.identity.v1.TokenPair\"\x06\x8a\xe7\x18\x02\x10\x01\x12Z\n\rRefreshTokens\x12%.crm.identity.v1.RefreshTokensRequest\x1a\x1a.crm.identity.v1.TokenPair\"\x06\x8a\xe7\x18\x02\x10\x01\x12H\n\x06Logout\x12\x1e.crm.identity.v1.LogoutRequest\x1a\x16.google.protobuf.Empty\"\x06\x8a\xe7\x18\x02\x10\x01\x12`\n\x10IssueClientToken\x12(.crm.identity.v1.IssueClientTokenRequest\x1a\x1a.crm.identity.v1.TokenPair\"\x06\x8a\xe7\x18\x02\x10\x01\x12O\n\tGetKeySet\x12!.crm.identity.v1.GetKeySetRequest\x1a\x17.crm.identity.v1.KeySet\"\x06\x8a\xe7\x18\x02\x10\x01\x12G\n\x05GetMe\x12\x1d.crm.identity.v1.GetMeRequest\x1a\x15.crm.identity.v1.User\"\x08\x8a\xe7\x18\x04\x18\x01 \x01\x12Z\n\x0e\x43hangePassword\x12&.crm.identity.v1.ChangePasswordRequest\x1a\x16.google.protobuf.Empty\"\x08\x8a\xe7\x18\x04\x18\x01 \x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"crm/identity/v1/auth_service.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1a\x63rm/identity/v1/user.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"2\n\x0cLoginRequest\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\"\xc7\x01\n\tTokenPair\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rrefresh_token\x18\x03 \x01(\t\x12\x1f\n\x17second_factor_challenge\x18\x04 \x01(\t\x12\x1d\n\x15second_factor_missing\x18\x05 \x01(\x08\x12\x1c\n\x14must_change_password\x18\x07 \x01(\x08\"7\n\x14\x43ompleteLoginRequest\x12\x11\n\tchallenge\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\"-\n\x14RefreshTokensRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\"&\n\rLogoutRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\"C\n\x17IssueClientTokenRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x15\n\rclient_secret\x18\x02 \x01(\t\"\x12\n\x10GetKeySetRequest\"\x1b\n\x06KeySet\x12\x11\n\tjwks_json\x18\x01 \x01(\t\"\x0e\n\x0cGetMeRequest\"[\n\x15\x43hangePasswordRequest\x12\x18\n\x10\x63urrent_password\x18\x01 \x01(\t\x12\x14\n\x0cnew_password\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\xb3\x05\n\x0b\x41uthService\x12J\n\x05Login\x12\x1d.crm.identity.v1.LoginRequest\x1a\x1a.crm.identity.v1.TokenPair\"\x06\x8a\xe7\x18\x02\x10\x01\x12Z\n\rCompleteLogin\x12%.crm.identity.v1.CompleteLoginRequest\x1a\x1a.crm.identity.v1.TokenPair\"\x06\x8a\xe7\x18\x02\x10\x01\x12Z\n\rRefreshTokens\x12%.crm.identity.v1.RefreshTokensRequest\x1a\x1a.crm.identity.v1.TokenPair\"\x06\x8a\xe7\x18\x02\x10\x01\x12H\n\x06Logout\x12\x1e.crm.identity.v1.LogoutRequest\x1a\x16.google.protobuf.Empty\"\x06\x8a\xe7\x18\x02\x10\x01\x12`\n\x10IssueClientToken\x12(.crm.identity.v1.IssueClientTokenRequest\x1a\x1a.crm.identity.v1.TokenPair\"\x06\x8a\xe7\x18\x02\x10\x01\x12O\n\tGetKeySet\x12!.crm.identity.v1.GetKeySetRequest\x1a\x17.crm.identity.v1.KeySet\"\x06\x8a\xe7\x18\x02\x10\x01\x12G\n\x05GetMe\x12\x1d.crm.identity.v1.GetMeRequest\x1a\x15.crm.identity.v1.User\"\x08\x8a\xe7\x18\x04\x18\x01 \x01\x12Z\n\x0e\x43hangePassword\x12&.crm.identity.v1.ChangePasswordRequest\x1a\x16.google.protobuf.Empty\"\x08\x8a\xe7\x18\x04\x18\x01 \x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,23 +54,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOGINREQUEST']._serialized_start=173
   _globals['_LOGINREQUEST']._serialized_end=223
   _globals['_TOKENPAIR']._serialized_start=226
-  _globals['_TOKENPAIR']._serialized_end=395
-  _globals['_COMPLETELOGINREQUEST']._serialized_start=397
-  _globals['_COMPLETELOGINREQUEST']._serialized_end=452
-  _globals['_REFRESHTOKENSREQUEST']._serialized_start=454
-  _globals['_REFRESHTOKENSREQUEST']._serialized_end=499
-  _globals['_LOGOUTREQUEST']._serialized_start=501
-  _globals['_LOGOUTREQUEST']._serialized_end=539
-  _globals['_ISSUECLIENTTOKENREQUEST']._serialized_start=541
-  _globals['_ISSUECLIENTTOKENREQUEST']._serialized_end=608
-  _globals['_GETKEYSETREQUEST']._serialized_start=610
-  _globals['_GETKEYSETREQUEST']._serialized_end=628
-  _globals['_KEYSET']._serialized_start=630
-  _globals['_KEYSET']._serialized_end=657
-  _globals['_GETMEREQUEST']._serialized_start=659
-  _globals['_GETMEREQUEST']._serialized_end=673
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=675
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=766
-  _globals['_AUTHSERVICE']._serialized_start=769
-  _globals['_AUTHSERVICE']._serialized_end=1460
+  _globals['_TOKENPAIR']._serialized_end=425
+  _globals['_COMPLETELOGINREQUEST']._serialized_start=427
+  _globals['_COMPLETELOGINREQUEST']._serialized_end=482
+  _globals['_REFRESHTOKENSREQUEST']._serialized_start=484
+  _globals['_REFRESHTOKENSREQUEST']._serialized_end=529
+  _globals['_LOGOUTREQUEST']._serialized_start=531
+  _globals['_LOGOUTREQUEST']._serialized_end=569
+  _globals['_ISSUECLIENTTOKENREQUEST']._serialized_start=571
+  _globals['_ISSUECLIENTTOKENREQUEST']._serialized_end=638
+  _globals['_GETKEYSETREQUEST']._serialized_start=640
+  _globals['_GETKEYSETREQUEST']._serialized_end=658
+  _globals['_KEYSET']._serialized_start=660
+  _globals['_KEYSET']._serialized_end=687
+  _globals['_GETMEREQUEST']._serialized_start=689
+  _globals['_GETMEREQUEST']._serialized_end=703
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=705
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=796
+  _globals['_AUTHSERVICE']._serialized_start=799
+  _globals['_AUTHSERVICE']._serialized_end=1490
 # @@protoc_insertion_point(module_scope)

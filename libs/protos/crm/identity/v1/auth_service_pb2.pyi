@@ -26,7 +26,7 @@ class LoginRequest(_message.Message):
     USERNAME_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     username: _builtins.str
-    """Required. The login name or the e-mail address."""
+    """Required. The login name, the e-mail address or the phone number."""
     password: _builtins.str
     """Required."""
     def __init__(
@@ -54,6 +54,7 @@ class TokenPair(_message.Message):
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     SECOND_FACTOR_CHALLENGE_FIELD_NUMBER: _builtins.int
     SECOND_FACTOR_MISSING_FIELD_NUMBER: _builtins.int
+    MUST_CHANGE_PASSWORD_FIELD_NUMBER: _builtins.int
     access_token: _builtins.str
     """A signed JWT for the `authorization: Bearer` header."""
     refresh_token: _builtins.str
@@ -63,6 +64,10 @@ class TokenPair(_message.Message):
     second_factor_missing: _builtins.bool
     """True if a role of the user requires a second factor and the user has none yet. The access token then permits
     nothing but the user's own affairs, above all to set one up.
+    """
+    must_change_password: _builtins.bool
+    """True if the password must be changed first. Until then the access token permits nothing but the user's own affairs;
+    afterwards refresh the tokens.
     """
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
@@ -76,10 +81,11 @@ class TokenPair(_message.Message):
         refresh_token: _builtins.str = ...,
         second_factor_challenge: _builtins.str = ...,
         second_factor_missing: _builtins.bool = ...,
+        must_change_password: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "expire_time", b"expire_time", "refresh_token", b"refresh_token", "second_factor_challenge", b"second_factor_challenge", "second_factor_missing", b"second_factor_missing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "expire_time", b"expire_time", "must_change_password", b"must_change_password", "refresh_token", b"refresh_token", "second_factor_challenge", b"second_factor_challenge", "second_factor_missing", b"second_factor_missing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

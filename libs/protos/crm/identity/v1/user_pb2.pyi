@@ -32,6 +32,8 @@ class _UserStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UserState.V
     """May sign in."""
     USER_STATE_DEACTIVATED: _UserState.ValueType  # 2
     """May not sign in; tokens already given are refused."""
+    USER_STATE_INVITED: _UserState.ValueType  # 3
+    """Was invited and has no password yet."""
 
 class UserState(_UserState, metaclass=_UserStateEnumTypeWrapper):
     """Whether a user may sign in."""
@@ -42,6 +44,8 @@ USER_STATE_ACTIVE: UserState.ValueType  # 1
 """May sign in."""
 USER_STATE_DEACTIVATED: UserState.ValueType  # 2
 """May not sign in; tokens already given are refused."""
+USER_STATE_INVITED: UserState.ValueType  # 3
+"""Was invited and has no password yet."""
 Global___UserState: _TypeAlias = UserState  # noqa: Y015
 
 class _UserKind:

@@ -166,10 +166,13 @@ class CreateUserRequest(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MUST_CHANGE_PASSWORD_FIELD_NUMBER: _builtins.int
     password: _builtins.str
     """Required. At least 10 characters."""
     request_id: _builtins.str
     """A UUID that makes a retry safe."""
+    must_change_password: _builtins.bool
+    """True if the person must choose another password at the first sign-in."""
     @_builtins.property
     def user(self) -> _user_pb2.User:
         """Required. `username`, `display_name` and `department` must be given."""
@@ -180,10 +183,11 @@ class CreateUserRequest(_message.Message):
         user: _user_pb2.User | None = ...,
         password: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        must_change_password: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["password", b"password", "request_id", b"request_id", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["must_change_password", b"must_change_password", "password", b"password", "request_id", b"request_id", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -232,22 +236,26 @@ class ResetUserPasswordRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MUST_CHANGE_PASSWORD_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. Format: `users/{uuid}`."""
     password: _builtins.str
     """Required. At least 10 characters."""
     request_id: _builtins.str
     """A UUID that makes a retry safe."""
+    must_change_password: _builtins.bool
+    """True if the person must choose another password at the next sign-in."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         password: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        must_change_password: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "password", b"password", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["must_change_password", b"must_change_password", "name", b"name", "password", b"password", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
