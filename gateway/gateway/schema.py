@@ -17,6 +17,7 @@ from gateway.operations.customers import CustomersMutation, CustomersQuery
 from gateway.operations.fetching import get_node
 from gateway.operations.identity import IdentityQuery
 from gateway.operations.leads import LeadsMutation, LeadsQuery
+from gateway.operations.sharing import SharingMutation, SharingQuery
 from gateway.operations.signing import SigningMutation
 from gateway.operations.subscriptions import Subscription
 from gateway.operations.transfers import TransfersMutation, TransfersQuery
@@ -26,7 +27,15 @@ FILE = Path(__file__).parent / "schema.graphql"
 
 
 @strawberry.type
-class Query(Customer360Query, CustomersQuery, LeadsQuery, TransfersQuery, IdentityQuery, TestClocksQuery):
+class Query(
+    Customer360Query,
+    CustomersQuery,
+    SharingQuery,
+    LeadsQuery,
+    TransfersQuery,
+    IdentityQuery,
+    TestClocksQuery,
+):
     @field("Any record by its id.")
     async def node(self, info: Info, key: Key) -> Node | None:
         return await get_node(info.context, key)
@@ -36,6 +45,7 @@ class Query(Customer360Query, CustomersQuery, LeadsQuery, TransfersQuery, Identi
 class Mutation(
     SigningMutation,
     CustomersMutation,
+    SharingMutation,
     LeadsMutation,
     TransfersMutation,
     AdministrationMutation,

@@ -10,6 +10,7 @@ from crm.customers.v1 import (
     contact_service_pb2_grpc,
     custom_field_service_pb2_grpc,
     customer_service_pb2_grpc,
+    customer_share_service_pb2_grpc,
     transfer_service_pb2_grpc,
 )
 from crm.identity.v1 import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from crm.customers.v1.contact_service_pb2_grpc import ContactServiceAsyncStub
     from crm.customers.v1.custom_field_service_pb2_grpc import CustomFieldServiceAsyncStub
     from crm.customers.v1.customer_service_pb2_grpc import CustomerServiceAsyncStub
+    from crm.customers.v1.customer_share_service_pb2_grpc import CustomerShareServiceAsyncStub
     from crm.customers.v1.transfer_service_pb2_grpc import TransferServiceAsyncStub
     from crm.identity.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
     from crm.identity.v1.client_service_pb2_grpc import ClientServiceAsyncStub
@@ -98,6 +100,9 @@ class Services:
         self.contacts: ContactServiceAsyncStub = self._stub("customers", contact_service_pb2_grpc.ContactServiceStub)
         self.custom_fields: CustomFieldServiceAsyncStub = self._stub(
             "customers", custom_field_service_pb2_grpc.CustomFieldServiceStub
+        )
+        self.customer_shares: CustomerShareServiceAsyncStub = self._stub(
+            "customers", customer_share_service_pb2_grpc.CustomerShareServiceStub
         )
         self.transfers: TransferServiceAsyncStub = self._stub(
             "customers", transfer_service_pb2_grpc.TransferServiceStub
