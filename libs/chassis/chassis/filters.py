@@ -17,8 +17,10 @@ from crm.common.v1 import filter_pb2 as pb
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, Float, Integer, Numeric, and_, cast, false, func, literal, or_
 from sqlalchemy import true as sql_true
 
+from chassis.callers import Caller, current_caller
 from chassis.columns import AnyColumn, stored
 from chassis.errors import Invalid
+from chassis.field_rules import require_readable
 from chassis.likes import containing, starting_with
 from chassis.names import parse_name
 from chassis.paging import SortKey
@@ -67,41 +69,61 @@ class Field:
 
 
 class FieldRegistry:
-    """The fields of an entity. `dynamic` finds those that are defined at run time."""
+    """The fields of an entity. `dynamic` finds those that are defined at run time.
 
-    def __init__(self, fields: Iterable[Field], dynamic: Callable[[str], Field | None] | None = None) -> None:
+    With the name of the `entity`, a field that the caller's roles hide or mask is refused: what a list finds by it,
+    and how it sorts, would tell its values. The caller is that of the call under way unless another is given.
+    """
+
+    def __init__(
+        self, fields: Iterable[Field], dynamic: Callable[[str], Field | None] | None = None, *, entity: str = ""
+    ) -> None:
         self._fields = {field.name: field for field in fields}
         self._dynamic = dynamic
+        self._entity = entity
 
-    def find(self, name: str, *, path: str) -> Field:
-        """The field of a name. Raises Invalid UNKNOWN_FIELD, naming the path in the request."""
+    def find(self, name: str, *, path: str, caller: Caller | None = None) -> Field:
+        """The field of a name. Raises Invalid UNKNOWN_FIELD, Denied FIELD_NOT_READABLE, naming the path."""
         field = self._fields.get(name) or (self._dynamic(name) if self._dynamic else None)
         if field is None:
             raise Invalid("UNKNOWN_FIELD", f"there is no field {name[:100]!r} here", field=path)
+        if self._entity:
+            require_readable(caller or current_caller(), self._entity, name, path=path)
         return field
 
-    def where(self, condition_tree: pb.Filter, *, path: str = "filter") -> ColumnElement[bool]:
+    def where(
+        self, condition_tree: pb.Filter, *, path: str = "filter", caller: Caller | None = None
+    ) -> ColumnElement[bool]:
         """The condition tree as a predicate; true for an empty one.
 
-        Raises Invalid FILTER_TOO_DEEP, FILTER_TOO_LARGE, UNKNOWN_FIELD, UNSUPPORTED_OPERATOR or INVALID_VALUE.
+        Raises Invalid FILTER_TOO_DEEP, FILTER_TOO_LARGE, UNKNOWN_FIELD, UNSUPPORTED_OPERATOR or INVALID_VALUE, Denied
+        FIELD_NOT_READABLE.
         """
-        return _Builder(self).build(condition_tree, path, depth=1)
+        return _Builder(self, caller).build(condition_tree, path, depth=1)
 
-    def order(self, order_by: Sequence[pb.OrderBy], default: Sequence[SortKey], tie_breaker: SortKey) -> list[SortKey]:
+    def order(
+        self,
+        order_by: Sequence[pb.OrderBy],
+        default: Sequence[SortKey],
+        tie_breaker: SortKey,
+        *,
+        caller: Caller | None = None,
+    ) -> list[SortKey]:
         """The sort keys that are asked for, or the default, made unique by the tie breaker.
 
         The tie breaker runs in the direction of the key before it, so that one index serves both directions.
-        Raises Invalid UNKNOWN_FIELD, UNSORTABLE_FIELD or INVALID_ORDER.
+        Raises Invalid UNKNOWN_FIELD, UNSORTABLE_FIELD or INVALID_ORDER, Denied FIELD_NOT_READABLE.
         """
         names = [order.field for order in order_by]
         if len(names) > MAX_SORT_KEYS or len(set(names)) < len(names):
             message = f"sort by at most {MAX_SORT_KEYS} fields, by each of them once"
             raise Invalid("INVALID_ORDER", message, field="order_by")
-        keys = [self._sort_key(order, f"order_by[{at}].field") for at, order in enumerate(order_by)] or [*default]
+        keys = [self._sort_key(order, f"order_by[{at}].field", caller) for at, order in enumerate(order_by)]
+        keys = keys or [*default]
         return [*keys, replace(tie_breaker, descending=keys[-1].descending) if keys else tie_breaker]
 
-    def _sort_key(self, order: pb.OrderBy, path: str) -> SortKey:
-        field = self.find(order.field, path=path)
+    def _sort_key(self, order: pb.OrderBy, path: str, caller: Caller | None) -> SortKey:
+        field = self.find(order.field, path=path, caller=caller)
         if not field.sortable:
             raise Invalid("UNSORTABLE_FIELD", f"lists cannot be sorted by {field.name}", field=path)
         return SortKey(field.column, order.descending, nullable=field.nullable)
@@ -110,8 +132,9 @@ class FieldRegistry:
 class _Builder:
     """Turns one condition tree into a predicate, counting what it holds."""
 
-    def __init__(self, registry: FieldRegistry) -> None:
+    def __init__(self, registry: FieldRegistry, caller: Caller | None) -> None:
         self._registry = registry
+        self._caller = caller
         self._nodes = 0
         self._values = 0
 
@@ -136,7 +159,7 @@ class _Builder:
         return [self.build(node, f"{path}.filters[{at}]", depth + 1) for at, node in enumerate(nodes)]
 
     def _condition(self, condition: pb.Condition, path: str) -> ColumnElement[bool]:
-        field = self._registry.find(condition.field, path=f"{path}.field")
+        field = self._registry.find(condition.field, path=f"{path}.field", caller=self._caller)
         operator = _OPERATORS.get(condition.operator)
         if operator is None or field.kind not in operator.kinds:
             name = pb.Operator.Name(condition.operator) if condition.operator in pb.Operator.values() else "this"

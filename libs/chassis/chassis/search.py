@@ -16,9 +16,9 @@ from itertools import product
 from pathlib import Path
 
 import orjson
-from sqlalchemy import ARRAY, ColumnElement, Integer, and_, false, literal, true
+from sqlalchemy import ARRAY, ColumnElement, Integer, Text, and_, case, false, func, literal, true
 
-from chassis.columns import AnyColumn
+from chassis.columns import AnyColumn, stored
 from chassis.errors import Invalid
 from chassis.likes import containing
 
@@ -34,11 +34,31 @@ HETERONYMS = {
 """Initials of characters whose first reading in the dictionary is not the only common one in names."""
 
 _WIDE = 0x80
+_GAP = "  "
+"""No word of a query holds a blank, and no gram is taken across one."""
 _DOUBTFUL = re.compile(f"[{''.join(char for char, letters in HETERONYMS.items() if len(letters) > 1)}]")
 
 
-def search_text(*parts: str | None) -> str:
-    """The searchable form of a row's texts: each as `normalised`, followed by its pinyin initials if it has any."""
+def search_text(*parts: str | None, private: Iterable[str] = ()) -> str:
+    """The searchable form of a row's texts: each as `normalised`, followed by its pinyin initials if it has any.
+
+    `private` texts stand behind a gap, for searches in the name of those who may not read them: see `public_part`.
+    """
+    return f"{_searchable(parts)}{_GAP}{_searchable(private)}"
+
+
+def public_part(text_column: AnyColumn, fallback: AnyColumn) -> ColumnElement[str]:
+    """What `search_text` made of the texts that are not private, to search `within`.
+
+    Rows that were written before there was a gap are found by a `fallback` column, which must be public.
+    """
+    text = stored(text_column)
+    return case(
+        (func.strpos(text, _GAP) > 0, func.split_part(text, _GAP, 1)), else_=func.lower(stored(fallback), type_=Text)
+    )
+
+
+def _searchable(parts: Iterable[str | None]) -> str:
     words: list[str] = []
     for part in parts:
         word = normalised(part) if part else ""
@@ -90,9 +110,17 @@ def grams(text: str) -> list[int]:
 
 
 def matches(
-    query: str, grams_column: AnyColumn, text_column: AnyColumn, *, field: str = "search"
+    query: str,
+    grams_column: AnyColumn,
+    text_column: AnyColumn,
+    *,
+    within: AnyColumn | None = None,
+    field: str = "search",
 ) -> ColumnElement[bool]:
     """Whether a row contains every word of the query. The empty query matches all rows.
+
+    `within` is what the words must stand in, if that is less than the whole text: the `public_part`, for callers who
+    may not read the rest. The grams narrow all the same.
 
     Raises Invalid SEARCH_TOO_LONG for more than 100 characters.
     """
@@ -101,7 +129,8 @@ def matches(
     if not query.strip():
         return true()
     words = [word for word in map(normalised, query.split()) if word]
-    return and_(*_conditions(words, grams_column, text_column)) if words else false()
+    text = text_column if within is None else within
+    return and_(*_conditions(words, grams_column, text)) if words else false()
 
 
 def _conditions(words: Iterable[str], grams_column: AnyColumn, text_column: AnyColumn) -> Iterable[ColumnElement[bool]]:
