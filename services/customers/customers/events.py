@@ -16,6 +16,7 @@ class CustomerState:
     status: str
     owner: str
     owner_department_path: str
+    credit_code: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
 """What is said about a customer or contact to others: to the services that listen, and to the audit log."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from chassis.names import make_name
+from chassis.snapshots import difference, filled
 
 from customers.events import CustomerState
 from customers.model import Contact, Customer
+
+__all__ = ["contact_snapshot", "difference", "snapshot", "state"]
 
 _CUSTOMER_TEXTS = (
     "kind", "display_name", "credit_code", "status", "level", "industry", "source", "phones", "emails", "website",
@@ -27,6 +29,7 @@ def state(customer: Customer) -> CustomerState:
         status=customer.status,
         owner=make_name("users", customer.owner_id),
         owner_department_path=customer.owner_department_path or "",
+        credit_code=customer.credit_code or "",
     )
 
 
@@ -40,25 +43,15 @@ def snapshot(customer: Customer) -> dict[str, Any]:
         "last_follow_up_time": _iso(customer.last_follow_up_time),
         "version": customer.version,
     }
-    return _filled(values)
+    return filled(values)
 
 
 def contact_snapshot(contact: Contact) -> dict[str, Any]:
     """All that a contact holds, for the audit log. What is empty is left out."""
     values = {key: getattr(contact, key) for key in _CONTACT_TEXTS}
     values |= {"customer": make_name("customers", contact.customer_id), "version": contact.version}
-    return _filled(values)
-
-
-def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The part of two snapshots in which they differ. What one of them lacks is None there."""
-    keys = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-    return {key: before.get(key) for key in keys}, {key: after.get(key) for key in keys}
+    return filled(values)
 
 
 def _iso(time: datetime | None) -> str | None:
     return time.isoformat() if time is not None else None
-
-
-def _filled(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value not in (None, "", [], {})}

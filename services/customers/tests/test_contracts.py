@@ -14,7 +14,7 @@ from customers.usecases.create_customer import CustomerDraft
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import ParseDict
 
-STATE = events.CustomerState("customers/1", 3, "COMPANY", "华诚", "WON", "users/1", "a/b/")
+STATE = events.CustomerState("customers/1", 3, "COMPANY", "华诚", "WON", "users/1", "a/b/", "91110000600037341L")
 SAMPLES = [
     events.CustomerCreated("customers/1", 1, STATE),
     events.CustomerUpdated("customers/1", 2, STATE, ["level"]),

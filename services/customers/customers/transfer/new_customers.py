@@ -161,4 +161,5 @@ def _state(key: str, values: Mapping[str, Any], owner: Owner | None) -> Customer
         values["status"],
         f"users/{owner.id}" if owner is not None else "",
         owner.department_path or "" if owner is not None else "",
+        values.get("credit_code") or "",
     )
