@@ -22,6 +22,7 @@ SCHEMA = build_schema((Path(__file__).parents[2] / "gateway/gateway/schema.graph
 PUBLIC = {"login", "refreshTokens", "logout", "issueClientToken"}
 COLLECTIONS = {
     "contact": "contacts",
+    "unshareCustomer": "customerShares",
     "followUp": "followUps",
     "user": "users",
     "department": "departments",

@@ -26,6 +26,7 @@ VALID = {
     "/crm.customers.v1.ContactService/CreateContact": {"contact": {"display_name": "王"}},
     "/crm.identity.v1.UserService/ResetUserPassword": {"password": "Correct-horse-9"},
     "/crm.customers.v1.CustomerService/TransferCustomer": {"owner": "a user"},
+    "/crm.customers.v1.CustomerShareService/ShareCustomer": {"user": "a user", "level": 1},
 }
 """What a request needs besides the record, to get as far as looking for it."""
 
@@ -99,6 +100,7 @@ CREATE = {
 }
 
 
+SHARE = "mutation($input: ShareCustomerInput!) { shareCustomer(input: $input) { id } }"
 TRANSFER = "mutation($input: TransferCustomerInput!) { transferCustomer(input: $input) { id } }"
 
 
@@ -120,6 +122,11 @@ def hidden(anyone, suite):
     eventually(
         lambda: "errors" not in admin.answer(TRANSFER, input={"id": made["customers"], "ownerId": made["users"]})
     )
+    organisation = Organisation(admin)
+    colleague, _ = organisation.user(organisation.department("同事"))
+    share = {"id": made["customers"], "userId": colleague, "level": "READ_ONLY"}
+    shared = eventually(lambda: admin.answer(SHARE, input=share)["data"]["shareCustomer"])
+    made["customerShares"] = shared["id"]
     return made
 
 

@@ -7,8 +7,9 @@ from identity.usecases.create_role import RoleDraft
 
 ADMINISTRATOR = RoleDraft("系统管理员", (RoleGrant(EVERY_PERMISSION, Reach.ALL),))
 
-_COLLEAGUES = ("user.read", "department.read", "role.read")
+_COLLEAGUES = ("user.read", "department.read", "role.read", "partner.read")
 _READ = ("customer.read", "contact.read", "follow_up.read")
+_LEADS = ("lead.read", "lead.create", "lead.update")
 _WORK = ("contact.create", "contact.update", "contact.delete", "follow_up.create")
 
 
@@ -18,22 +19,53 @@ def _grants(reach: Reach, *permissions: str) -> tuple[RoleGrant, ...]:
 
 
 TEMPLATES = (
-    RoleDraft("销售代表", _grants(Reach.SELF, *_READ, *_WORK, "customer.create", "customer.update", "customer.import")),
+    RoleDraft(
+        "销售代表",
+        _grants(
+            Reach.SELF,
+            *_READ,
+            *_WORK,
+            *_LEADS,
+            "customer.create",
+            "customer.update",
+            "customer.share",
+            "customer.import",
+        ),
+    ),
     RoleDraft(
         "销售经理",
         _grants(
             Reach.DEPARTMENT_TREE,
             *_READ,
             *_WORK,
+            *_LEADS,
+            "lead.delete",
+            "lead.transfer",
+            "lead.approve",
             "customer.create",
             "customer.update",
             "customer.delete",
             "customer.transfer",
+            "customer.share",
             "customer.import",
             "customer.export",
         ),
     ),
     RoleDraft("客服", _grants(Reach.ALL, *_READ, "contact.create", "contact.update", "follow_up.create")),
     RoleDraft("财务", _grants(Reach.ALL, *_READ, "customer.export")),
-    RoleDraft("市场", _grants(Reach.ALL, *_READ, "customer.create", "customer.import", "contact.create")),
+    RoleDraft(
+        "市场",
+        _grants(
+            Reach.ALL,
+            *_READ,
+            *_LEADS,
+            "lead.approve",
+            "customer.create",
+            "customer.import",
+            "contact.create",
+            "partner.create",
+            "partner.update",
+        ),
+    ),
+    RoleDraft("合作伙伴", (RoleGrant("lead.read", Reach.SELF), RoleGrant("lead.register", Reach.SELF))),
 )
