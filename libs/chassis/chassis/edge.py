@@ -22,6 +22,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
 
 from chassis import deadlines, metrics, origins, telemetry
 from chassis.access import Access
+from chassis.audit.refusals import Refusals
 from chassis.authentication import Authenticator
 from chassis.callers import Caller, current_caller, set_caller
 from chassis.concealment import MethodRules
@@ -55,11 +56,13 @@ class Registrar:
         authenticator: Authenticator,
         table: Mapping[str, Access],
         stream_pool: ThreadPoolExecutor,
+        refusals: Refusals,
         gateway_secret: str = "",
     ) -> None:
         """Streams run in a pool of their own, so that long ones never keep short calls waiting. With its secret the
         gateway proves whom it speaks for: see `chassis.origins`."""
         self._gateway_secret = gateway_secret
+        self._refusals = refusals
         self._server = server
         self._stream_pool = stream_pool
         self._authenticator = authenticator
@@ -75,7 +78,7 @@ class Registrar:
         self._server.add_registered_method_handlers(service, wrapped)
 
     def _wrap(self, name: str, handler: Any) -> Handler:
-        edge = MethodEdge(name, self._table[name], self._authenticator, handler, self._gateway_secret)
+        edge = MethodEdge(name, self._table[name], self._authenticator, handler, self._refusals, self._gateway_secret)
         kinds: dict[tuple[bool, bool], Any] = {
             (False, False): (grpc.unary_unary_rpc_method_handler, edge.answer, handler.unary_unary),
             (False, True): (grpc.unary_stream_rpc_method_handler, edge.stream, handler.unary_stream),
@@ -108,7 +111,13 @@ class MethodEdge:
     """One method as clients meet it."""
 
     def __init__(
-        self, name: str, access: Access, authenticator: Authenticator, handler: Any, gateway_secret: str
+        self,
+        name: str,
+        access: Access,
+        authenticator: Authenticator,
+        handler: Any,
+        refusals: Refusals,
+        gateway_secret: str,
     ) -> None:
         self.behaviour: Callable[[Any, Any], Any]
         self.serializer = handler.response_serializer
@@ -119,6 +128,7 @@ class MethodEdge:
         self._partners = access.partners
         self._rules = MethodRules.of(name)
         self._authenticator = authenticator
+        self._refusals = refusals
         self._gateway_secret = gateway_secret
         self._seconds = STREAM_SECONDS if handler.request_streaming or handler.response_streaming else CALL_SECONDS
         self._quiet = name in _QUIET
@@ -149,6 +159,7 @@ class MethodEdge:
             response = self.behaviour(request, context)
             self._rules.conceal(response, current_caller())
         except Exception as error:  # noqa: BLE001 - this is the one place where errors leave a service
+            self._note(error, request)
             status = to_status(error, self._domain)
         else:
             self._end(call, "OK")
@@ -167,6 +178,7 @@ class MethodEdge:
         except GeneratorExit:
             raise
         except Exception as error:  # noqa: BLE001 - as above
+            self._note(error, request)
             status = to_status(error, self._domain)
             outcome = ""
         else:
@@ -215,6 +227,11 @@ class MethodEdge:
                 raise request
             self._rules.check(request, current_caller())
             yield request
+
+    def _note(self, error: Exception, request: Any) -> None:
+        """Log that the caller may not do this. What another service refused is in that service's log."""
+        if isinstance(error, Denied):
+            self._refusals.note(current_caller(), self._name, error, request)
 
     def _end(self, call: _Call, code: str) -> None:
         seconds = time.perf_counter() - call.started

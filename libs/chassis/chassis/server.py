@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha import reflection
 
 from chassis import metrics
 from chassis.access import access_table
+from chassis.audit.refusals import RefusalLog, Refusals
 from chassis.audit.servicer import audit_servicer
 from chassis.authentication import Authenticator
 from chassis.clients import GrpcAuthority
@@ -49,11 +50,14 @@ Hosted = Sequence[tuple[Service, Runtime]]
 class RunningServer:
     """A server with everything it hosts. `start` and `stop` it once."""
 
-    def __init__(self, server: grpc.Server, port: int, policy: PolicyCache, health: Health, hosted: Hosted) -> None:
+    def __init__(
+        self, server: grpc.Server, port: int, policy: PolicyCache, health: Health, refusals: Refusals, hosted: Hosted
+    ) -> None:
         self.port = port
         self.policy = policy
         self.health = health
         self._server = server
+        self._refusals = refusals
         self._hosted = hosted
         self._stopped = threading.Event()
 
@@ -62,6 +66,7 @@ class RunningServer:
         for _, runtime in self._hosted:
             metrics.POOLS.watch(runtime.database)
         self.policy.start()
+        self._refusals.start()
         self._server.start()
         self.health.start()
         logger.info("serving", extra={"port": self.port, "services": [service.name for service, _ in self._hosted]})
@@ -73,6 +78,7 @@ class RunningServer:
         self._stopped.set()
         self.health.drain()
         self._server.stop(grace).wait()
+        self._refusals.stop()
         self.policy.stop()
         for _, runtime in self._hosted:
             runtime.database.dispose()
@@ -97,13 +103,14 @@ def build_server(settings: Settings, hosted: Hosted, *, authority: Authority | N
         maximum_concurrent_rpcs=settings.server_threads * _CALLS_PER_THREAD,
     )
     streams = ThreadPoolExecutor(settings.server_threads, thread_name_prefix="stream")
-    registrar = Registrar(server, Authenticator(policy), table, streams, settings.gateway_secret)
+    refusals = _refusals(hosted, by_service)
+    registrar = Registrar(server, Authenticator(policy), table, streams, refusals, settings.gateway_secret)
     for servicer in servicers:
         servicer.register(servicer.implementation, registrar)
     health = _health(hosted, policy, by_service)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     _reflect(server, [servicer.descriptor for servicer in servicers])
-    return RunningServer(server, _bind(server, settings.listen), policy, health, hosted)
+    return RunningServer(server, _bind(server, settings.listen), policy, health, refusals, hosted)
 
 
 def _authority(settings: Settings, hosted: Hosted) -> Authority:
@@ -111,6 +118,17 @@ def _authority(settings: Settings, hosted: Hosted) -> Authority:
         if service.authority is not None:
             return service.authority(runtime)
     return GrpcAuthority(settings, hosted[0][0].name)
+
+
+def _refusals(hosted: Hosted, by_service: Mapping[str, Sequence[Servicer]]) -> Refusals:
+    """Where refusals are logged: with the service whose method it is; those of common services with the first."""
+    logs = {service.name: RefusalLog(runtime.database) for service, runtime in hosted}
+    by_method = {
+        servicer.descriptor.full_name: logs[service]
+        for service, servicers in by_service.items()
+        for servicer in servicers
+    }
+    return Refusals(by_method, other=logs[hosted[0][0].name])
 
 
 def _health(hosted: Hosted, policy: PolicyCache, by_service: Mapping[str, Sequence[Servicer]]) -> Health:
