@@ -17,9 +17,11 @@ from chassis.field_rules import (
     FieldEffect,
     FieldRules,
     MaskForm,
+    effect_on,
     masked,
     masked_by_look,
     not_writable,
+    rule_name,
 )
 from chassis.structs import to_dict
 
@@ -123,11 +125,9 @@ def _mask(message: Any, field: EntityField) -> bool:
     value = getattr(message, field.name)
     if isinstance(value, str):
         setattr(message, field.name, masked(field.form, value))
-        return True
-    if message.DESCRIPTOR.fields_by_name[field.name].type == FieldDescriptor.TYPE_STRING:
+    else:
         value[:] = masked(field.form, list(value))
-        return True
-    return False
+    return True
 
 
 def _conceal_key(values: Struct, key: str, effect: FieldEffect) -> bool:
@@ -209,6 +209,18 @@ def conceal(message: Any, caller: Caller) -> None:
         shape.conceal(message, caller.field_rules)
 
 
+def conceal_value(caller: Caller, entity: str, field: str, value: Any) -> Any:
+    """A value as the caller may see it, for files; None if nothing of it. The field is a path as in filters."""
+    effect = effect_on(caller, entity, field)
+    if effect is None or effect < FieldEffect.MASK:
+        return value
+    name = rule_name(field)
+    known = entities().get(entity, {}).get(name)
+    if effect == FieldEffect.HIDE or not (known or name.startswith(CUSTOM)):
+        return None
+    return masked(known.form, value) if known else masked_by_look(value)
+
+
 def conceal_json(caller: Caller, entity: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """What the caller may see of an entity's values in plain form: a snapshot in the audit log, an event's state.
 
@@ -247,4 +259,4 @@ def _conceal_own(values: dict[str, Any], key: str, effect: FieldEffect) -> None:
             values[where] = {**own, key: shown} if shown is not None else {k: v for k, v in own.items() if k != key}
 
 
-__all__ = ["MethodRules", "Shape", "conceal", "conceal_json", "shape_of"]
+__all__ = ["MethodRules", "Shape", "conceal", "conceal_json", "conceal_value", "shape_of"]

@@ -16,8 +16,6 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from chassis.field_rules import MaskForm
 
-_STRUCT = "google.protobuf.Struct"
-
 
 @dataclass(frozen=True)
 class EntityField:
@@ -52,10 +50,15 @@ def restrictable(message: Descriptor) -> EntityFields:
     for field in message.fields:
         protection = protection_of(field)
         if not protection.open:
-            name = entity_pb2.MaskForm.Name(protection.mask).removeprefix("MASK_FORM_")
-            form = MaskForm.__members__.get(name, MaskForm.TEXT)
-            found[field.name] = EntityField(field.name, form, protection.keyed, _parts(field))
+            found[field.name] = EntityField(field.name, _form(field), protection.keyed, _parts(field))
     return MappingProxyType(found)
+
+
+def _form(field: FieldDescriptor) -> MaskForm:
+    if field.type != FieldDescriptor.TYPE_STRING:
+        return MaskForm.NOTHING
+    name = entity_pb2.MaskForm.Name(protection_of(field).mask).removeprefix("MASK_FORM_")
+    return MaskForm.__members__.get(name, MaskForm.TEXT)
 
 
 def _parts(field: FieldDescriptor) -> tuple[str, ...]:

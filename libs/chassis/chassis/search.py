@@ -47,15 +47,13 @@ def search_text(*parts: str | None, private: Iterable[str] = ()) -> str:
     return f"{_searchable(parts)}{_GAP}{_searchable(private)}"
 
 
-def public_part(text_column: AnyColumn, fallback: AnyColumn) -> ColumnElement[str]:
+def public_part(text_column: AnyColumn, fallback: AnyColumn | None = None) -> ColumnElement[str]:
     """What `search_text` made of the texts that are not private, to search `within`.
 
-    Rows that were written before there was a gap are found by a `fallback` column, which must be public.
+    Rows that were written before there was a gap are found by a `fallback` column, which must be public, or not.
     """
-    text = stored(text_column)
-    return case(
-        (func.strpos(text, _GAP) > 0, func.split_part(text, _GAP, 1)), else_=func.lower(stored(fallback), type_=Text)
-    )
+    text, other = stored(text_column), literal("") if fallback is None else stored(fallback)
+    return case((func.strpos(text, _GAP) > 0, func.split_part(text, _GAP, 1)), else_=func.lower(other, type_=Text))
 
 
 def _searchable(parts: Iterable[str | None]) -> str:

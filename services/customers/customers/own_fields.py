@@ -8,6 +8,7 @@ from chassis.db import ServiceSession
 from chassis.errors import Invalid, Violation
 
 ENTITY = "customer"
+CONTACT_ENTITY = "contact"
 
 
 def judge(

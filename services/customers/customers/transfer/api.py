@@ -7,9 +7,11 @@ from pathlib import PurePath
 from typing import IO, Any
 
 from chassis import custom_fields, paging
+from chassis.callers import Caller
 from chassis.calls import Calls
 from chassis.db import ServiceSession
-from chassis.errors import Conflict, Exhausted, Invalid
+from chassis.errors import Conflict, Denied, Exhausted, Invalid
+from chassis.field_rules import unreadable
 from chassis.jobs import (
     Job,
     JobState,
@@ -30,10 +32,11 @@ from crm.common.v1 import job_pb2
 from crm.customers.v1 import transfer_service_pb2, transfer_service_pb2_grpc
 from google.protobuf.json_format import MessageToDict
 
-from customers.own_fields import ENTITY
+from customers.own_fields import CONTACT_ENTITY, ENTITY
+from customers.rules import CUSTOMER_RULES
 from customers.transfer import mapping
 from customers.transfer.error_file import error_file, error_file_name
-from customers.transfer.exporting import check_fields, exported, file_name
+from customers.transfer.exporting import check_fields, exported, file_name, require_shown
 from customers.transfer.headings import check_columns
 
 IMPORTS, EXPORTS = "importJobs", "exportJobs"
@@ -118,6 +121,8 @@ class TransferServicer(transfer_service_pb2_grpc.TransferServiceServicer):
     ) -> Iterator[job_pb2.FileChunk]:
         with self.calls.read() as session:
             job = get_job(session, IMPORTS, parse_name(IMPORTS, request.name), _IMPORT)
+            if not _shows_rows(session.caller, job):
+                raise Denied("FIELD_NOT_READABLE", "the file holds fields that your roles keep from you", field="name")
             yield _head(error_file_name(job))
             for piece in error_file(session, job):
                 yield job_pb2.FileChunk(data=piece)
@@ -148,6 +153,7 @@ class TransferServicer(transfer_service_pb2_grpc.TransferServiceServicer):
             job = get_job(session, EXPORTS, parse_name(EXPORTS, request.name), _EXPORT)
             if job.output_file is None:
                 raise Conflict("NOT_FINISHED", "the export has no file yet, or none came of it", state=job.state)
+            require_shown(session.caller, job.result.get("fields") or dict.fromkeys(CUSTOMER_RULES, 0))
             parts = read_file(session, job.output_file)
             first = next(parts)
             yield _head(file_name(job.create_time, job.options["format"]))
@@ -191,7 +197,15 @@ def _import_options(session: ServiceSession, options: job_pb2.ImportOptions) -> 
 
 def _imports(session: ServiceSession, jobs: list[Job]) -> list[job_pb2.ImportJob]:
     refused = first_refused(session, [job.id for job in jobs], mapping.MOST_FIRST_ERRORS)
-    return [mapping.import_job_to_proto(job, refused[job.id]) for job in jobs]
+    return [
+        mapping.import_job_to_proto(job, refused[job.id], with_values=_shows_rows(session.caller, job)) for job in jobs
+    ]
+
+
+def _shows_rows(caller: Caller, job: Job) -> bool:
+    """Whether the caller may see the rows of a file: their own, or anybody's if no field is kept from them."""
+    kept = unreadable(caller, ENTITY) | unreadable(caller, CONTACT_ENTITY)
+    return job.creator == caller.subject or not kept
 
 
 def _head(name: str) -> job_pb2.FileChunk:

@@ -8,8 +8,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from chassis import audit, custom_fields
+from chassis.callers import Caller
+from chassis.concealment import conceal_value
 from chassis.db import ServiceSession
 from chassis.errors import Invalid
+from chassis.field_rules import FieldEffect, effect_on, may_read, require_readable
 from chassis.jobs import JobRun
 from chassis.names import make_name
 from chassis.organisation import organisation
@@ -49,19 +52,20 @@ def run_export(run: JobRun) -> None:
             run.restart(session)  # the file so far died with its process
     with run.reading() as session:
         columns = _columns(session, options["fields"], organisation(session).zone)
-    heading = [title for title, _ in columns]
+    heading = [title for title, _ in columns.values()]
     with tempfile.TemporaryFile() as file:
         writer = XlsxWriter(file, heading) if options["format"] == "XLSX" else CsvWriter(file, heading)
         for page in _pages(run, ParseDict(options["filter"], Filter()), options["search"]):
             for customer in page:
-                writer.write([read(customer) for _, read in columns])
+                writer.write([read(customer) for _, read in columns.values()])
             with run.transaction() as session:
                 run.advance(session, processed=run.processed + len(page), counters={}, checkpoint={})
         writer.close()
         with run.transaction() as session:
             after = {"rows": run.processed, **{key: options[key] for key in ("filter", "search", "fields", "format")}}
             audit.record(session, "customer.export", run.name, None, after)
-            run.succeed(session, total=run.processed, output=file)
+            shown = {field: effect_on(run.caller, ENTITY, field) or 0 for field in columns}
+            run.succeed(session, total=run.processed, output=file, result={"fields": shown})
 
 
 def exported(session: ServiceSession, conditions: Filter, search: str) -> ColumnElement[bool]:
@@ -70,8 +74,19 @@ def exported(session: ServiceSession, conditions: Filter, search: str) -> Column
 
 
 def check_fields(session: ServiceSession, fields: Sequence[str]) -> None:
-    """Raise Invalid UNKNOWN_FIELD if one of the fields cannot be exported."""
+    """Raise Invalid UNKNOWN_FIELD if one of the fields cannot be exported, Denied FIELD_NOT_READABLE if hidden."""
     _columns(session, fields, ZoneInfo("UTC"))
+
+
+def require_shown(caller: Caller, shown: Mapping[str, int]) -> None:
+    """Raise Denied FIELD_NOT_READABLE if a file shows more of a field than its reader may see.
+
+    `shown` are the fields in the file, each with the effect that it was written with. The reader may be another than
+    the writer, or the rules may have changed meanwhile.
+    """
+    for field, written in shown.items():
+        if (effect_on(caller, ENTITY, field) or 0) > max(written, FieldEffect.READ_ONLY):
+            require_readable(caller, ENTITY, field, path="name")
 
 
 def file_name(time: datetime, file_format: str) -> str:
@@ -92,13 +107,27 @@ def _pages(run: JobRun, conditions: Filter, search: str) -> Iterator[Sequence[An
         yield page
 
 
-def _columns(session: ServiceSession, fields: Sequence[str], zone: ZoneInfo) -> list[tuple[str, Reader]]:
-    """The heading and the way to read each field; all fields if none are named."""
+def _columns(session: ServiceSession, fields: Sequence[str], zone: ZoneInfo) -> dict[str, tuple[str, Reader]]:
+    """The heading and the way to read each field; all fields that are not hidden if none are named."""
     known = _known(session, zone)
+    caller = session.caller
+    hidden = {field for field in known if effect_on(caller, ENTITY, field) == FieldEffect.HIDE}
     for field in fields:
         if field not in known:
             raise Invalid("UNKNOWN_FIELD", f"there is no field {field!r} to export", field="fields")
-    return [known[field] for field in fields] if fields else list(known.values())
+        if field in hidden:
+            require_readable(caller, ENTITY, field, path="fields")
+    columns = {field: known[field] for field in fields or known if field not in hidden}
+    masked = [field for field in columns if not may_read(caller, ENTITY, field)]
+    return columns | {field: (known[field][0], _masked_reader(caller, field)) for field in masked}
+
+
+def _masked_reader(caller: Caller, field: str) -> Reader:
+    own = field.removeprefix(CUSTOM)
+    if own != field:
+        return lambda customer: _text(conceal_value(caller, ENTITY, field, customer.custom.get(own)))
+    key = column(field)
+    return lambda customer: _text(conceal_value(caller, ENTITY, field, getattr(customer, key)))
 
 
 def _known(session: ServiceSession, zone: ZoneInfo) -> dict[str, tuple[str, Reader]]:

@@ -6,7 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chassis.callers import Caller
 from chassis.errors import Invalid
+from chassis.field_rules import require_writable
+
+from customers.own_fields import CONTACT_ENTITY, ENTITY
 
 CUSTOM = "custom_fields."
 CONTACT = "contact."
@@ -103,6 +107,16 @@ def check_columns(chosen: Mapping[str, str], custom_fields: Iterable[Any]) -> No
     for title, field in chosen.items():
         if field not in fields:
             raise Invalid("UNKNOWN_FIELD", f"the column {title!r} goes to no field called {field!r}", field="columns")
+
+
+def require_writable_columns(caller: Caller, layout: Layout) -> None:
+    """Raise Denied FIELD_NOT_WRITABLE if a column holds a field that the caller's roles restrict."""
+    for _, field in layout.columns:
+        own = field.removeprefix(CONTACT)
+        if own != field:
+            require_writable(caller, CONTACT_ENTITY, own, path=field)
+        if own == field or field in LIST_FIELDS:  # which are the customer's own if no contact is named
+            require_writable(caller, ENTITY, own, path=field)
 
 
 def _known(custom_fields: Iterable[Any]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from customers.own_fields import ENTITY
-from customers.transfer.headings import CUSTOM, Layout, read_heading
+from customers.transfer.headings import CUSTOM, Layout, read_heading, require_writable_columns
 from customers.transfer.loading import Chunk, Outcome, Ready
 from customers.transfer.new_customers import Basis, Maker, NewCustomer
 from customers.transfer.own_values import reader
@@ -74,6 +74,7 @@ def _parser(run: JobRun, heading: Sequence[str]) -> tuple[Layout, RowParser]:
         fields = [field for field in custom_fields.list_fields(session, ENTITY) if not field.archived]
         zone = organisation(session).zone
     layout = read_heading(heading, run.options["columns"], fields)
+    require_writable_columns(run.caller, layout)
     used = {field for _, field in layout.columns}
     readers = {field.key: reader(field.type, zone) for field in fields if CUSTOM + field.key in used}
     return layout, RowParser(layout, frozenset(run.options["empty_values"]), readers)

@@ -12,8 +12,8 @@ MOST_FIRST_ERRORS = 20
 _STATE, _MODE, _FORMAT = "JOB_STATE_", "IMPORT_MODE_", "FILE_FORMAT_"
 
 
-def import_job_to_proto(job: Job, refused: Sequence[JobError]) -> job_pb2.ImportJob:
-    """An import, with the first rows that it refused."""
+def import_job_to_proto(job: Job, refused: Sequence[JobError], *, with_values: bool = True) -> job_pb2.ImportJob:
+    """An import, with the first rows that it refused, and what stood in them."""
     return job_pb2.ImportJob(
         name=job.name,
         state=job_pb2.JobState.Value(_STATE + job.state),
@@ -26,7 +26,7 @@ def import_job_to_proto(job: Job, refused: Sequence[JobError]) -> job_pb2.Import
         updated_rows=job.counters.get("updated", 0),
         unchanged_rows=job.counters.get("unchanged", 0),
         failed_rows=job.counters.get("failed", 0),
-        first_errors=[error for row in refused for error in _row_errors(row)][:MOST_FIRST_ERRORS],
+        first_errors=[error for row in refused for error in _row_errors(row, with_values)][:MOST_FIRST_ERRORS],
         failure_reason=job.failure_reason,
         failure_message=job.failure_message,
         create_time=_time(job.create_time),
@@ -71,5 +71,6 @@ def _time(time: datetime | None) -> Timestamp | None:
     return stamp
 
 
-def _row_errors(row: JobError) -> list[job_pb2.RowError]:
-    return [job_pb2.RowError(row=row.row, **problem) for problem in row.problems]
+def _row_errors(row: JobError, with_values: bool) -> list[job_pb2.RowError]:
+    hidden = {} if with_values else {"value": ""}
+    return [job_pb2.RowError(row=row.row, **{**problem, **hidden}) for problem in row.problems]
