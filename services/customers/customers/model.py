@@ -220,4 +220,4 @@ class KnownDepartment(Base):
 def searched_text(display_name: str, phones: Sequence[str], emails: Sequence[str]) -> str:
     """The text that a search for a customer looks into. Credit codes have an index of their own and are looked for
     whole: their grams would be a quarter of all, for parts that nobody knows by heart."""
-    return search_text(display_name, *phones, *emails)
+    return search_text(display_name, private=[*phones, *emails])
