@@ -77,6 +77,11 @@ class CustomerServiceStub:
                 request_serializer=crm_dot_customers_dot_v1_dot_customer__service__pb2.TransferCustomerRequest.SerializeToString,
                 response_deserializer=crm_dot_customers_dot_v1_dot_customer__pb2.Customer.FromString,
                 _registered_method=True)
+        self.BatchTransferCustomers = channel.unary_unary(
+                '/crm.customers.v1.CustomerService/BatchTransferCustomers',
+                request_serializer=crm_dot_customers_dot_v1_dot_customer__service__pb2.BatchTransferCustomersRequest.SerializeToString,
+                response_deserializer=crm_dot_customers_dot_v1_dot_customer__service__pb2.BatchTransferCustomersResponse.FromString,
+                _registered_method=True)
         self.DeleteCustomer = channel.unary_unary(
                 '/crm.customers.v1.CustomerService/DeleteCustomer',
                 request_serializer=crm_dot_customers_dot_v1_dot_customer__service__pb2.DeleteCustomerRequest.SerializeToString,
@@ -150,6 +155,14 @@ class CustomerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchTransferCustomers(self, request, context):
+        """Gives several customers to another owner in one transaction. Those that cannot be given are passed over; the
+        answer says why.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteCustomer(self, request, context):
         """Deletes a customer with its contacts. What happened with it stays in the audit log.
         """
@@ -206,6 +219,11 @@ def add_CustomerServiceServicer_to_server(servicer, server):
                     servicer.TransferCustomer,
                     request_deserializer=crm_dot_customers_dot_v1_dot_customer__service__pb2.TransferCustomerRequest.FromString,
                     response_serializer=crm_dot_customers_dot_v1_dot_customer__pb2.Customer.SerializeToString,
+            ),
+            'BatchTransferCustomers': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchTransferCustomers,
+                    request_deserializer=crm_dot_customers_dot_v1_dot_customer__service__pb2.BatchTransferCustomersRequest.FromString,
+                    response_serializer=crm_dot_customers_dot_v1_dot_customer__service__pb2.BatchTransferCustomersResponse.SerializeToString,
             ),
             'DeleteCustomer': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteCustomer,
@@ -435,6 +453,33 @@ class CustomerService:
             '/crm.customers.v1.CustomerService/TransferCustomer',
             crm_dot_customers_dot_v1_dot_customer__service__pb2.TransferCustomerRequest.SerializeToString,
             crm_dot_customers_dot_v1_dot_customer__pb2.Customer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchTransferCustomers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.customers.v1.CustomerService/BatchTransferCustomers',
+            crm_dot_customers_dot_v1_dot_customer__service__pb2.BatchTransferCustomersRequest.SerializeToString,
+            crm_dot_customers_dot_v1_dot_customer__service__pb2.BatchTransferCustomersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,6 +53,10 @@ class CustomerServiceStub:
     """Changes a customer. The owner is changed by TransferCustomer."""
     TransferCustomer: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.TransferCustomerRequest, _customer_pb2.Customer]
     """Gives a customer to another owner."""
+    BatchTransferCustomers: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.BatchTransferCustomersRequest, _customer_service_pb2.BatchTransferCustomersResponse]
+    """Gives several customers to another owner in one transaction. Those that cannot be given are passed over; the
+    answer says why.
+    """
     DeleteCustomer: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.DeleteCustomerRequest, _empty_pb2.Empty]
     """Deletes a customer with its contacts. What happened with it stays in the audit log."""
     ListTimelineEntries: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.ListTimelineEntriesRequest, _customer_service_pb2.ListTimelineEntriesResponse]
@@ -81,6 +85,10 @@ class CustomerServiceAsyncStub(CustomerServiceStub):
     """Changes a customer. The owner is changed by TransferCustomer."""
     TransferCustomer: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.TransferCustomerRequest, _customer_pb2.Customer]  # type: ignore[assignment]
     """Gives a customer to another owner."""
+    BatchTransferCustomers: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.BatchTransferCustomersRequest, _customer_service_pb2.BatchTransferCustomersResponse]  # type: ignore[assignment]
+    """Gives several customers to another owner in one transaction. Those that cannot be given are passed over; the
+    answer says why.
+    """
     DeleteCustomer: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.DeleteCustomerRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a customer with its contacts. What happened with it stays in the audit log."""
     ListTimelineEntries: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.ListTimelineEntriesRequest, _customer_service_pb2.ListTimelineEntriesResponse]  # type: ignore[assignment]
@@ -154,6 +162,16 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_customer_pb2.Customer, _abc.Awaitable[_customer_pb2.Customer]]:
         """Gives a customer to another owner."""
+
+    @_abc_1.abstractmethod
+    def BatchTransferCustomers(
+        self,
+        request: _customer_service_pb2.BatchTransferCustomersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customer_service_pb2.BatchTransferCustomersResponse, _abc.Awaitable[_customer_service_pb2.BatchTransferCustomersResponse]]:
+        """Gives several customers to another owner in one transaction. Those that cannot be given are passed over; the
+        answer says why.
+        """
 
     @_abc_1.abstractmethod
     def DeleteCustomer(

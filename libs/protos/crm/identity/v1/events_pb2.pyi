@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from crm.common.v1 import handover_pb2 as _handover_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -271,3 +272,51 @@ class PasswordResetRequested(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PasswordResetRequested: _TypeAlias = PasswordResetRequested  # noqa: Y015
+
+@_typing.final
+class OffboardingStarted(_message.Message):
+    """Somebody leaves, or the hand-over of what they were responsible for is tried again: every service hands over what
+    is in its care.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFBOARDING_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    DEFAULT_SUCCESSOR_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    offboarding: _builtins.str
+    """The offboarding, `offboardings/{uuid}`."""
+    round: _builtins.int
+    """Which attempt it is, the first being 1."""
+    default_successor: _builtins.str
+    """Who gets what no rule fits, `users/{uuid}`."""
+    actor: _builtins.str
+    """Who started it."""
+    @_builtins.property
+    def user(self) -> Global___UserChanged:
+        """Who leaves, as they are now: they may not sign in any more."""
+
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[_handover_pb2.HandoverRule]:
+        """Who gets what. All successors are named."""
+
+    def __init__(
+        self,
+        *,
+        offboarding: _builtins.str = ...,
+        round: _builtins.int = ...,
+        user: Global___UserChanged | None = ...,
+        rules: _abc.Iterable[_handover_pb2.HandoverRule] | None = ...,
+        default_successor: _builtins.str = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "default_successor", b"default_successor", "offboarding", b"offboarding", "round", b"round", "rules", b"rules", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OffboardingStarted: _TypeAlias = OffboardingStarted  # noqa: Y015
