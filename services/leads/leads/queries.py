@@ -32,7 +32,8 @@ REGISTRY = FieldRegistry(
             index="ix_follow_up_next_contact_time",
         ),
         Field("create_time", FieldKind.TIME, FollowUp.create_time, sortable=True, index="ix_follow_up_create_time"),
-    )
+    ),
+    entity="follow_up",
 )
 
 REACHABLE = Reachable(
@@ -62,8 +63,8 @@ def list_follow_ups(
 ) -> Page[Any]:
     """A page of follow-ups as rows."""
     size = paging.page_size(page_size)
-    keys = REGISTRY.order(order_by, [_NEWEST], _BY_ID)
-    statement = _FOLLOW_UPS.where(_visible(session), REGISTRY.where(conditions))
+    keys = REGISTRY.order(order_by, [_NEWEST], _BY_ID, caller=session.caller)
+    statement = _FOLLOW_UPS.where(_visible(session), REGISTRY.where(conditions, caller=session.caller))
     mark = paging.fingerprint("follow-ups", conditions, order_by)
     return paging.fetch_page(session, statement, keys, size, page_token, mark)
 
