@@ -8,10 +8,12 @@ from uuid import UUID
 from chassis.callers import Reach
 from chassis.errors import Invalid
 from chassis.etags import etag
+from chassis.field_rules import FieldEffect
 from chassis.names import make_name, parse_name, parse_optional_name
 from crm.identity.v1 import auth_service_pb2, client_pb2, department_pb2, policy_service_pb2, role_pb2, user_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from identity.field_rules import FieldRule
 from identity.grants import RoleGrant
 from identity.model import Client, Department, Role, User, UserState
 from identity.queries import PolicyData
@@ -35,6 +37,11 @@ _SCOPES = {
     Reach.CUSTOM: role_pb2.DATA_SCOPE_CUSTOM,
     Reach.ALL: role_pb2.DATA_SCOPE_ALL,
 }
+_EFFECTS = {
+    FieldEffect.READ_ONLY: role_pb2.FIELD_EFFECT_READ_ONLY,
+    FieldEffect.MASK: role_pb2.FIELD_EFFECT_MASK,
+    FieldEffect.HIDE: role_pb2.FIELD_EFFECT_HIDE,
+}
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -45,6 +52,7 @@ def _reversed(table: dict[Key, Value]) -> dict[Value, Key]:
 
 _STATE_OF = _reversed(_STATES) | {user_pb2.USER_STATE_UNSPECIFIED: UserState.ACTIVE}
 _REACH_OF = _reversed(_SCOPES)
+_EFFECT_OF = _reversed(_EFFECTS)
 
 
 def timestamp(time: datetime | None) -> Timestamp | None:
@@ -144,12 +152,28 @@ def grants_from_proto(messages: Iterable[role_pb2.Grant]) -> tuple[RoleGrant, ..
     return tuple(grants)
 
 
+def field_rule_to_proto(rule: FieldRule) -> role_pb2.FieldRule:
+    """A rule for a field as clients see it."""
+    return role_pb2.FieldRule(entity=rule.entity, field=rule.field, effect=_EFFECTS[rule.effect])
+
+
+def field_rules_from_proto(messages: Iterable[role_pb2.FieldRule]) -> tuple[FieldRule, ...]:
+    """The rules that a client names. Raises Invalid for an effect that does not exist."""
+    rules = []
+    for index, message in enumerate(messages):
+        if message.effect not in _EFFECT_OF:
+            raise Invalid("INVALID_FIELD_EFFECT", "say what the rule does", field=f"field_rules[{index}].effect")
+        rules.append(FieldRule(message.entity, message.field, _EFFECT_OF[message.effect]))
+    return tuple(rules)
+
+
 def role_to_proto(role: Role) -> role_pb2.Role:
     """A role as clients see it."""
     return role_pb2.Role(
         name=role.name,
         display_name=role.display_name,
         grants=[grant_to_proto(grant) for grant in role.grants],
+        field_rules=map(field_rule_to_proto, role.field_rules),
         builtin=role.builtin,
         etag=etag(role.version),
         create_time=timestamp(role.create_time),
@@ -159,7 +183,9 @@ def role_to_proto(role: Role) -> role_pb2.Role:
 
 def role_draft(message: role_pb2.Role) -> RoleDraft:
     """What a client says of a role."""
-    return RoleDraft(message.display_name, grants_from_proto(message.grants))
+    return RoleDraft(
+        message.display_name, grants_from_proto(message.grants), field_rules_from_proto(message.field_rules)
+    )
 
 
 def client_to_proto(client: Client) -> client_pb2.Client:
@@ -192,7 +218,11 @@ def policy_to_proto(policy: PolicyData) -> policy_service_pb2.Policy:
     return policy_service_pb2.Policy(
         version=policy.version,
         roles=[
-            policy_service_pb2.RolePolicy(role=role.name, grants=[grant_to_proto(grant) for grant in role.grants])
+            policy_service_pb2.RolePolicy(
+                role=role.name,
+                grants=[grant_to_proto(grant) for grant in role.grants],
+                field_rules=map(field_rule_to_proto, role.field_rules),
+            )
             for role in policy.roles
         ],
         clients=[

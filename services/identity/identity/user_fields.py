@@ -24,5 +24,6 @@ USER_FIELDS = FieldRegistry(
             index="ix_user_account_state",
         ),
         Field("create_time", FieldKind.TIME, User.create_time, sortable=True, index="ix_user_account_create_time"),
-    ]
+    ],
+    entity="user",
 )

@@ -11,6 +11,7 @@ from chassis.errors import Denied, Invalid
 from chassis.names import new_id
 
 from identity import queries
+from identity.field_rules import ensure_may_show
 from identity.grants import ensure_may_give
 from identity.locks import hold_tree
 from identity.model import LOCALES, Department, Role, User, UserState, label, login_name
@@ -75,6 +76,8 @@ def ensure_may_give_roles(session: ServiceSession, roles: Sequence[Role], user: 
     paths = queries.paths_of(session, grants, field="roles")
     resolved = [grant.resolve(paths) for grant in grants]
     ensure_may_give(session.caller, resolved, user.id, user.department_path)
+    for role in roles:
+        ensure_may_show(session.caller, [grant.permission for grant in role.grants], role.field_rules)
 
 
 def email(value: str) -> str | None:
