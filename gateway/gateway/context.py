@@ -1,9 +1,10 @@
 """What the resolvers of one operation share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import strawberry
+from graphql import GraphQLError
 
 from gateway.calls import Calls
 from gateway.services import Services
@@ -22,6 +23,12 @@ class Context:
     locale: str
     """`zh-CN`, `zh-TW` or `en`."""
     listener: "Listener"
+    failures: list[GraphQLError] = field(default_factory=list)
+    """What a part of a field failed for that otherwise has a value. It is answered beside the errors of fields."""
+
+    def note_failure(self, failure: Exception, path: list[str | int]) -> None:
+        """Say that a part of the field at a path is missing, and why."""
+        self.failures.append(GraphQLError(str(failure), path=path, original_error=failure))
 
     @property
     def services(self) -> Services:

@@ -105,7 +105,9 @@ class Engine:
                 variable_values=dict(operation.request.variables),
                 operation_name=operation.request.operation_name,
             )
-            answer = _answer(result if isinstance(result, ExecutionResult) else await result, context.locale)
+            result = result if isinstance(result, ExecutionResult) else await result
+            result.errors = [*(result.errors or ()), *context.failures] or None
+            answer = _answer(result, context.locale)
             outcome.note(answer)
         return answer
 

@@ -11,6 +11,7 @@ from gateway.context import Info
 from gateway.fields import field
 from gateway.nodes import Key, Node
 from gateway.operations.administration import AdministrationMutation
+from gateway.operations.audit import AuditQuery
 from gateway.operations.clock import TestClocksMutation, TestClocksQuery
 from gateway.operations.customer360 import Customer360Query
 from gateway.operations.customers import CustomersMutation, CustomersQuery
@@ -34,6 +35,7 @@ class Query(
     LeadsQuery,
     TransfersQuery,
     IdentityQuery,
+    AuditQuery,
     TestClocksQuery,
 ):
     @field("Any record by its id.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc.aio
-from crm.common.v1 import test_clock_service_pb2_grpc
+from crm.common.v1 import audit_service_pb2_grpc, test_clock_service_pb2_grpc
 from crm.customers.v1 import (
     contact_service_pb2_grpc,
     custom_field_service_pb2_grpc,
@@ -25,6 +25,7 @@ from crm.leads.v1 import follow_up_service_pb2_grpc
 from gateway.breaker import Breaker
 
 if TYPE_CHECKING:
+    from crm.common.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
     from crm.common.v1.test_clock_service_pb2_grpc import TestClockServiceAsyncStub
     from crm.customers.v1.contact_service_pb2_grpc import ContactServiceAsyncStub
     from crm.customers.v1.custom_field_service_pb2_grpc import CustomFieldServiceAsyncStub
@@ -79,6 +80,10 @@ class Services:
         self._add_identity()
         self._add_customers()
         self.follow_ups: FollowUpServiceAsyncStub = self._stub("leads", follow_up_service_pb2_grpc.FollowUpServiceStub)
+        self.audits: dict[str, AuditServiceAsyncStub] = {
+            service: self._stub(service, audit_service_pb2_grpc.AuditServiceStub) for service in targets
+        }
+        """By service."""
         self.clocks: list[TestClockServiceAsyncStub] = [
             self._stub(service, test_clock_service_pb2_grpc.TestClockServiceStub)
             for service in {target: service for service, target in targets.items()}.values()
