@@ -111,6 +111,9 @@ class Customer(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELDS_FIELD_NUMBER: _builtins.int
+    POOL_FIELD_NUMBER: _builtins.int
+    HELD_SINCE_FIELD_NUMBER: _builtins.int
+    LOCKED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `customers/{uuid}`."""
     kind: Global___CustomerKind.ValueType
@@ -141,6 +144,10 @@ class Customer(_message.Message):
     """Who created it. Output only."""
     etag: _builtins.str
     """Changes with every change of the customer."""
+    pool: _builtins.str
+    """The pool that the customer is in, `pools/{uuid}`; empty if it has an owner. Output only."""
+    locked: _builtins.bool
+    """True if the owner has locked it, so that no rule takes it away. Output only."""
     @_builtins.property
     def phones(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Phone numbers in E.164. Other spellings are accepted and normalised; without a country code, China's is meant."""
@@ -177,6 +184,10 @@ class Customer(_message.Message):
     def hidden_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The fields that are empty here because the caller's roles hide them. Output only."""
 
+    @_builtins.property
+    def held_since(self) -> _timestamp_pb2.Timestamp:
+        """Since when the owner or the pool has held it. Output only."""
+
     def __init__(
         self,
         *,
@@ -204,10 +215,13 @@ class Customer(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         hidden_fields: _abc.Iterable[_builtins.str] | None = ...,
+        pool: _builtins.str = ...,
+        held_since: _timestamp_pb2.Timestamp | None = ...,
+        locked: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "create_time", b"create_time", "custom_fields", b"custom_fields", "last_follow_up_time", b"last_follow_up_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "create_time", b"create_time", "custom_fields", b"custom_fields", "held_since", b"held_since", "last_follow_up_time", b"last_follow_up_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "create_time", b"create_time", "creator", b"creator", "credit_code", b"credit_code", "custom_fields", b"custom_fields", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "external_id", b"external_id", "hidden_fields", b"hidden_fields", "industry", b"industry", "kind", b"kind", "last_follow_up_time", b"last_follow_up_time", "level", b"level", "name", b"name", "owner", b"owner", "owner_department", b"owner_department", "phones", b"phones", "remark", b"remark", "source", b"source", "status", b"status", "tags", b"tags", "update_time", b"update_time", "website", b"website"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "create_time", b"create_time", "creator", b"creator", "credit_code", b"credit_code", "custom_fields", b"custom_fields", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "external_id", b"external_id", "held_since", b"held_since", "hidden_fields", b"hidden_fields", "industry", b"industry", "kind", b"kind", "last_follow_up_time", b"last_follow_up_time", "level", b"level", "locked", b"locked", "name", b"name", "owner", b"owner", "owner_department", b"owner_department", "phones", b"phones", "pool", b"pool", "remark", b"remark", "source", b"source", "status", b"status", "tags", b"tags", "update_time", b"update_time", "website", b"website"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -276,3 +276,87 @@ class CustomerShareChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CustomerShareChanged: _TypeAlias = CustomerShareChanged  # noqa: Y015
+
+@_typing.final
+class CustomersHandedOver(_message.Message):
+    """Customers went from one holder, an owner or a pool, to another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    customer: _builtins.str
+    """The customer, `customers/{uuid}`, if it is one; else empty."""
+    kind: _builtins.str
+    """How, by the names of `HoldingChangeKind` without their prefix, e.g. `CLAIMED`."""
+    reason: _builtins.str
+    """A code for why, or empty."""
+    rule: _builtins.str
+    """For a change by rule: which, e.g. `pools/{uuid}/rules/3`."""
+    actor: _builtins.str
+    """Who did it."""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___HandedOver]:
+        """The customers, at most 500."""
+
+    def __init__(
+        self,
+        *,
+        customer: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        rule: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        changes: _abc.Iterable[Global___HandedOver] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "changes", b"changes", "customer", b"customer", "kind", b"kind", "reason", b"reason", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomersHandedOver: _TypeAlias = CustomersHandedOver  # noqa: Y015
+
+@_typing.final
+class HandedOver(_message.Message):
+    """A customer as it is with its new holder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    PREVIOUS_OWNER_FIELD_NUMBER: _builtins.int
+    PREVIOUS_POOL_FIELD_NUMBER: _builtins.int
+    POOL_FIELD_NUMBER: _builtins.int
+    CLOSES_PLANS_FIELD_NUMBER: _builtins.int
+    previous_owner: _builtins.str
+    """The owner before, `users/{uuid}`, or empty."""
+    previous_pool: _builtins.str
+    """The pool before, `pools/{uuid}`, or empty."""
+    pool: _builtins.str
+    """The pool now, or empty."""
+    closes_plans: _builtins.bool
+    """True if the plans of the owner before end."""
+    @_builtins.property
+    def state(self) -> Global___CustomerState:
+        """Its state now."""
+
+    def __init__(
+        self,
+        *,
+        state: Global___CustomerState | None = ...,
+        previous_owner: _builtins.str = ...,
+        previous_pool: _builtins.str = ...,
+        pool: _builtins.str = ...,
+        closes_plans: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closes_plans", b"closes_plans", "pool", b"pool", "previous_owner", b"previous_owner", "previous_pool", b"previous_pool", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandedOver: _TypeAlias = HandedOver  # noqa: Y015
