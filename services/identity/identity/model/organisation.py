@@ -71,7 +71,7 @@ class CompanyDay(Base):
 
     __tablename__ = "company_day"
 
-    date: Mapped[date] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column("date", primary_key=True)
     working: Mapped[bool]
     display_name: Mapped[str]
     windows: Mapped[list[str]] = mapped_column(JSONB)
