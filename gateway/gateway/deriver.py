@@ -10,7 +10,8 @@ What a message cannot say (computed fields, lists from other services) is writte
 
 The rules: `name` becomes `id`, `display_name` becomes `name`, the rest goes from snake to camel case. A text that
 is empty, a message that is not set and an unspecified enum value are null, unless the field is `required`. Enum
-values lose their prefix. A reference `owner` becomes `ownerId`, and `owner` is the record it leads to.
+values lose their prefix. A reference `owner` becomes `ownerId`, and `owner` is the record it leads to. A field that
+roles can hide is null where it is hidden, lists and numbers too, so it cannot be `required`.
 """
 
 import inspect
@@ -22,12 +23,14 @@ from types import GenericAlias
 from typing import Any, Generic, TypeVar
 
 import strawberry
+from chassis.concealment import HIDDEN_FIELDS
+from chassis.entities import entity_of, protection_of, restrictable
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from gateway.contracts import TEXT, attribute_of, comment_on, descriptor_of, enum_of, is_map, scalar_of
+from gateway.contracts import TEXT, attribute_of, comment_on, descriptor_of, enum_of, is_map, public_name, scalar_of
 from gateway.relations import relation
 
 M = TypeVar("M", bound=Message)
@@ -71,6 +74,7 @@ def derive(
     """
     descriptor, references, renamed = descriptor_of(message_type), dict(relations or {}), dict(rename or {})
     check_fields(descriptor, {*required, *hide, *references, *renamed})
+    check_nullable(descriptor, required)
 
     def decorate(cls: type[C]) -> type[C]:
         outputs = {
@@ -96,6 +100,18 @@ def check_fields(descriptor: Descriptor, names: set[str]) -> None:
     unknown = names - set(descriptor.fields_by_name)
     if unknown:
         raise TypeError(f"{descriptor.full_name} has no field {', '.join(sorted(unknown))}")
+
+
+def check_nullable(descriptor: Descriptor, required: Collection[str]) -> None:
+    """Raise TypeError if a field that roles can hide is said to always have a value."""
+    for name in required:
+        field = descriptor.fields_by_name[name]
+        if protection_of(field).shows or _can_be_hidden(descriptor, name):
+            raise TypeError(f"{field.full_name} can be hidden, so it cannot be required")
+
+
+def _can_be_hidden(message: Descriptor, field: str) -> bool:
+    return bool(entity_of(message)) and field in restrictable(message)
 
 
 def _build(cls: type[Any], outputs: Mapping[str, _Output], description: str | None) -> None:
@@ -127,6 +143,10 @@ def _output(message: Descriptor, field: FieldDescriptor, *, required: bool, refe
     if is_map(field):
         return _Output(strawberry.scalars.JSON, lambda record: dict(getattr(record.wire, name)), description)
     annotation, convert = _value(field, reference=reference)
+    if name == HIDDEN_FIELDS and entity_of(message):
+        return _Output(list_of(str), lambda record: list(map(_public_path, record.wire.hidden_fields)), description)
+    if _can_be_hidden(message, name) and (field.is_repeated or (field.type != TEXT and not field.has_presence)):
+        return _unless_hidden(message, field, annotation, convert)
     if field.is_repeated:
         return _Output(list_of(annotation), _reader_of_many(name, convert), description)
     if field.message_type is not None:
@@ -139,6 +159,23 @@ def _output(message: Descriptor, field: FieldDescriptor, *, required: bool, refe
     if field.type == TEXT and name != "name" and not required:
         return _Output(annotation | None, lambda record: plain(record) or None, description)
     return _Output(annotation, plain, description)
+
+
+def _unless_hidden(message: Descriptor, field: FieldDescriptor, annotation: Any, convert: Read) -> _Output:
+    """A field whose emptiness does not tell that it is hidden."""
+    name = field.name
+    read = _reader_of_many(name, convert) if field.is_repeated else lambda record: convert(getattr(record.wire, name))
+    shown = list_of(annotation) if field.is_repeated else annotation
+    return _Output(
+        shown | None,
+        lambda record: None if name in record.wire.hidden_fields else read(record),
+        comment_on(message, name),
+    )
+
+
+def _public_path(field: str) -> str:
+    head, dot, rest = field.partition(".")
+    return f"{public_name(head, last=not dot)}{dot}{rest}"
 
 
 def list_of(annotation: Any) -> Any:

@@ -14,6 +14,8 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 
 import strawberry
+from chassis.concealment import HIDDEN_FIELDS
+from chassis.entities import entity_of
 from chassis.errors import Invalid
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -87,7 +89,7 @@ def derive_input(
         made.fields = {}
         annotations = {}
         for field in descriptor.fields:
-            if field.name in hide:
+            if field.name in hide or (field.name == HIDDEN_FIELDS and entity_of(descriptor)):
                 continue
             attribute = attribute_of(field.name, rename={}, references=references)
             made.fields[attribute] = field

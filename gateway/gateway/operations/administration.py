@@ -64,6 +64,11 @@ class GrantInput(Input[role_pb2.Grant]):
     pass
 
 
+@derive_input(role_pb2.FieldRule, required={"entity", "field", "effect"})
+class FieldRuleInput(Input[role_pb2.FieldRule]):
+    pass
+
+
 @derive_input(role_pb2.Role, required={"display_name"}, hide={"name", "etag", "builtin", *TIMES})
 class CreateRoleInput(Input[role_pb2.Role]):
     request_id: RequestId = None

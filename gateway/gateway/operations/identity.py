@@ -16,7 +16,7 @@ from gateway.context import Info
 from gateway.fields import field
 from gateway.nodes import Key
 from gateway.operations.fetching import get_department, get_role, get_user, pages
-from gateway.types.identity import Client, Department, Permission, Role, User
+from gateway.types.identity import Client, Department, Permission, ProtectableField, Role, User
 
 
 @strawberry.type
@@ -76,6 +76,16 @@ class IdentityQuery:
     async def permissions(self, info: Info, first: First = 200, after: After = None) -> Connection[Permission] | None:
         method, request = info.context.services.roles.ListPermissions, role_service_pb2.ListPermissionsRequest
         return await connect(first, after, Permission, pages(info.context, method, request, "permissions"))
+
+    @field("Every field that roles can hide, mask or keep from being changed.")
+    async def protectable_fields(
+        self, info: Info, first: First = 200, after: After = None
+    ) -> Connection[ProtectableField] | None:
+        method, request = (
+            info.context.services.roles.ListProtectableFields,
+            role_service_pb2.ListProtectableFieldsRequest,
+        )
+        return await connect(first, after, ProtectableField, pages(info.context, method, request, "fields"))
 
     @field("The machines that may call the suite, by client id.")
     async def clients(self, info: Info, first: First = DEFAULT_PAGE, after: After = None) -> Connection[Client] | None:

@@ -44,7 +44,7 @@ class CustomerConnection(Connection[Customer]):
 
 @derive(
     timeline_pb2.TimelineEntry,
-    required={"kind", "source", "summary"},
+    required={"kind", "source"},
     relations={"customer": "customers", "actor": "users"},
 )
 class TimelineEntry(Record[timeline_pb2.TimelineEntry]):

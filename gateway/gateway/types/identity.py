@@ -29,6 +29,16 @@ class Grant(Record[role_pb2.Grant]):
     pass
 
 
+@derive(role_pb2.FieldRule, required={"entity", "field", "effect"})
+class FieldRule(Record[role_pb2.FieldRule]):
+    pass
+
+
+@derive(role_pb2.ProtectableField, required={"entity", "field"})
+class ProtectableField(Record[role_pb2.ProtectableField]):
+    pass
+
+
 @derive(role_pb2.Role, required={"display_name", "etag"})
 class Role(Record[role_pb2.Role], Node):
     pass

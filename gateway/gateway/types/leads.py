@@ -11,7 +11,7 @@ from gateway.types.customers import Contact
 
 @derive(
     follow_up_pb2.FollowUp,
-    required={"customer", "content"},
+    required={"customer"},
     relations={"customer": "customers", "author": "users"},
     rename={"contact": "contact_id"},
 )
