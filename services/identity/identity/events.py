@@ -1,5 +1,6 @@
 """The facts that this service publishes. The fields are those of the messages in `crm.identity.v1`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,11 +18,12 @@ class UserChanged:
     department_path: str
     active: bool
     username: str
+    partner: str = ""
 
 
 @dataclass(frozen=True)
 class DepartmentChanged:
-    """A department was created, renamed or moved, or sits under one that moved."""
+    """A department was created or changed, or sits under one that moved."""
 
     SUBJECT: ClassVar[str] = "department"
 
@@ -30,6 +32,17 @@ class DepartmentChanged:
     display_name: str
     path: str
     previous_path: str
+    head: str = ""
+    theatre: bool = False
+
+
+@dataclass(frozen=True)
+class PasswordResetRequested:
+    """Somebody asked for a link to a new password; `user` is empty if nobody has the name that was typed."""
+
+    SUBJECT: ClassVar[str] = "user"
+
+    user: str
 
 
 @dataclass(frozen=True)
@@ -40,3 +53,33 @@ class DepartmentDeleted:
 
     department: str
     version: int
+    merged_into: str = ""
+
+
+@dataclass(frozen=True)
+class WorkingDay:
+    """The windows of a day, or of a day of the week by its ISO number."""
+
+    day: str
+    windows: Sequence[str] = ()
+    ordinary: bool = False
+
+
+@dataclass(frozen=True)
+class OrganisationChanged:
+    """The organisation's profile or working calendar changed."""
+
+    SUBJECT: ClassVar[str] = "organisation"
+
+    organisation: str
+    version: int
+    display_name: str
+    locale: str
+    currency: str
+    time_zone: str
+    fiscal_year_start_month: int
+    fiscal_year_start_day: int
+    first_day_of_week: int
+    weekly: Sequence[WorkingDay]
+    special: Sequence[WorkingDay]
+    statutory_until_year: int

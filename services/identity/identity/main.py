@@ -1,21 +1,31 @@
 """The identity service: `identity serve | work | migrate`."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 
 from chassis import cli
+from chassis.db import ServiceSession
 from chassis.service import Runtime, Service
 from chassis.timers import Timer
 
 from identity.api import servicers
 from identity.authority import IdentityAuthority
 from identity.bootstrap import bootstrap
+from identity.company import announce, get_profile
 from identity.usecases.forget_expired import forget_expired
 
 
 def _timers(runtime: Runtime) -> Sequence[Timer]:
-    return (Timer("forget-expired", run=lambda session, due: forget_expired(session), every=timedelta(hours=1)),)
+    return (
+        Timer("forget-expired", run=lambda session, due: forget_expired(session), every=timedelta(hours=1)),
+        # A new year brings days into the window of what is told; and a service that was added meanwhile hears of all.
+        Timer("announce-organisation", run=_announce_organisation, daily_at=time(0, 5)),
+    )
+
+
+def _announce_organisation(session: ServiceSession, due: datetime) -> None:
+    announce(session, get_profile(session, lock=True))
 
 
 SERVICE = Service(

@@ -53,7 +53,15 @@ class Department(Base):
 
     def changed(self, previous_path: str) -> DepartmentChanged:
         """The fact that it is now as it is."""
-        return DepartmentChanged(self.name, self.version, self.display_name, self.path, previous_path)
+        return DepartmentChanged(
+            self.name,
+            self.version,
+            self.display_name,
+            self.path,
+            previous_path,
+            head=make_name("users", self.head_id),
+            theatre=self.theatre,
+        )
 
     def snapshot(self) -> dict[str, Any]:
         """What the audit keeps of it."""
