@@ -12,7 +12,14 @@ import uvicorn
 from chassis.errors import Invalid, NotFound, Unauthenticated
 from chassis.settings import Settings
 from chassis.status import to_status
-from crm.common.v1 import custom_field_pb2, job_pb2, test_clock_service_pb2, test_clock_service_pb2_grpc
+from crm.common.v1 import (
+    audit_service_pb2,
+    audit_service_pb2_grpc,
+    custom_field_pb2,
+    job_pb2,
+    test_clock_service_pb2,
+    test_clock_service_pb2_grpc,
+)
 from crm.customers.v1 import (
     contact_pb2,
     contact_service_pb2,
@@ -79,6 +86,7 @@ class World:
         self.customers = {c.name: c for c in map(make_customer, range(120))}
         self.uploaded = b""
         self.jobs = []
+        self.logs = {"identity": [], "customers": [], "leads": []}
         self.raising = {}
         self.hanging = {}
 
@@ -183,7 +191,50 @@ def identity_server(world):
         (department_service_pb2_grpc.add_DepartmentServiceServicer_to_server, Departments()),
         (role_service_pb2_grpc.add_RoleServiceServicer_to_server, Roles()),
         (test_clock_service_pb2_grpc.add_TestClockServiceServicer_to_server, clock(world, "identity")),
+        (audit_service_pb2_grpc.add_AuditServiceServicer_to_server, audit_log(world, "identity")),
     ]
+
+
+def audit_log(world, service):
+    """A log whose page tokens are the numbers of the entries before which a page begins."""
+
+    @answering(world, service)
+    class Audit(audit_service_pb2_grpc.AuditServiceServicer):
+        def ListAuditEntries(self, request):
+            assert request.service == service
+            below = int(request.page_token or 10**9)
+            found = [
+                audit_service_pb2.AuditEntry(
+                    name=f"auditEntries/{service}.{number}",
+                    service=service,
+                    action="customer.update",
+                    actor=f"users/{uuid(1)}",
+                    time={"seconds": seconds},
+                    page_token=str(number),
+                )
+                for number, seconds in enumerate(world.logs[service])
+            ]
+            found = sorted((e for e in found if int(e.page_token) < below), key=lambda e: -int(e.page_token))
+            page = found[: request.page_size]
+            return audit_service_pb2.ListAuditEntriesResponse(
+                entries=page,
+                next_page_token=page[-1].page_token if len(found) > len(page) else "",
+                start_token=str(int(page[0].page_token) + 1) if page else "",
+            )
+
+        def VerifyAudit(self, request):
+            assert request.service == service
+            done = int(request.page_token or 0) + 100
+            whole = len(world.logs[service])
+            return audit_service_pb2.VerifyAuditResponse(
+                service=service,
+                complete=done >= whole,
+                next_page_token="" if done >= whole else str(done),
+                entry_count=min(done, whole),
+                head_hash="ab",
+            )
+
+    return Audit()
 
 
 def clock(world, service):
@@ -299,6 +350,7 @@ def customers_server(world):  # noqa: C901 - one servicer after the other
         (custom_field_service_pb2_grpc.add_CustomFieldServiceServicer_to_server, Fields()),
         (transfer_service_pb2_grpc.add_TransferServiceServicer_to_server, Transfers()),
         (test_clock_service_pb2_grpc.add_TestClockServiceServicer_to_server, clock(world, "customers")),
+        (audit_service_pb2_grpc.add_AuditServiceServicer_to_server, audit_log(world, "customers")),
     ]
 
 
@@ -326,6 +378,7 @@ def leads_server(world):
     return [
         (follow_up_service_pb2_grpc.add_FollowUpServiceServicer_to_server, FollowUps()),
         (test_clock_service_pb2_grpc.add_TestClockServiceServicer_to_server, clock(world, "leads")),
+        (audit_service_pb2_grpc.add_AuditServiceServicer_to_server, audit_log(world, "leads")),
     ]
 
 
