@@ -11,10 +11,18 @@ from crm.identity.v1 import (
     client_service_pb2_grpc,
     department_service_pb2,
     department_service_pb2_grpc,
+    organisation_calendar_service_pb2,
+    organisation_calendar_service_pb2_grpc,
+    organisation_service_pb2,
+    organisation_service_pb2_grpc,
+    partner_service_pb2,
+    partner_service_pb2_grpc,
     policy_service_pb2,
     policy_service_pb2_grpc,
     role_service_pb2,
     role_service_pb2_grpc,
+    user_access_service_pb2,
+    user_access_service_pb2_grpc,
     user_service_pb2,
     user_service_pb2_grpc,
 )
@@ -22,8 +30,12 @@ from crm.identity.v1 import (
 from identity.api.auth import AuthServicer
 from identity.api.clients import ClientServicer
 from identity.api.departments import DepartmentServicer
+from identity.api.organisation import OrganisationCalendarServicer, OrganisationServicer
+from identity.api.partners import PartnerServicer
 from identity.api.policy import PolicyServicer
 from identity.api.roles import RoleServicer
+from identity.api.signing import signing_servicers
+from identity.api.user_access import UserAccessServicer
 from identity.api.users import UserServicer
 from identity.authority import IdentityAuthority
 from identity.tokens import TokenIssuer
@@ -32,10 +44,11 @@ from identity.tokens import TokenIssuer
 def servicers(runtime: Runtime) -> Sequence[Servicer]:
     """The gRPC services of this service."""
     calls, authority = Calls(runtime.database), IdentityAuthority(runtime)
+    issuer = TokenIssuer.from_settings(runtime.settings)
     return (
         Servicer(
             auth_service_pb2.DESCRIPTOR.services_by_name["AuthService"],
-            AuthServicer(calls, authority, TokenIssuer.from_settings(runtime.settings)),
+            AuthServicer(calls, authority, issuer),
             auth_service_pb2_grpc.add_AuthServiceServicer_to_server,
         ),
         Servicer(
@@ -44,9 +57,24 @@ def servicers(runtime: Runtime) -> Sequence[Servicer]:
             user_service_pb2_grpc.add_UserServiceServicer_to_server,
         ),
         Servicer(
+            user_access_service_pb2.DESCRIPTOR.services_by_name["UserAccessService"],
+            UserAccessServicer(calls),
+            user_access_service_pb2_grpc.add_UserAccessServiceServicer_to_server,
+        ),
+        Servicer(
             department_service_pb2.DESCRIPTOR.services_by_name["DepartmentService"],
             DepartmentServicer(calls),
             department_service_pb2_grpc.add_DepartmentServiceServicer_to_server,
+        ),
+        Servicer(
+            organisation_service_pb2.DESCRIPTOR.services_by_name["OrganisationService"],
+            OrganisationServicer(calls),
+            organisation_service_pb2_grpc.add_OrganisationServiceServicer_to_server,
+        ),
+        Servicer(
+            organisation_calendar_service_pb2.DESCRIPTOR.services_by_name["OrganisationCalendarService"],
+            OrganisationCalendarServicer(calls),
+            organisation_calendar_service_pb2_grpc.add_OrganisationCalendarServiceServicer_to_server,
         ),
         Servicer(
             role_service_pb2.DESCRIPTOR.services_by_name["RoleService"],
@@ -59,8 +87,14 @@ def servicers(runtime: Runtime) -> Sequence[Servicer]:
             client_service_pb2_grpc.add_ClientServiceServicer_to_server,
         ),
         Servicer(
+            partner_service_pb2.DESCRIPTOR.services_by_name["PartnerService"],
+            PartnerServicer(calls),
+            partner_service_pb2_grpc.add_PartnerServiceServicer_to_server,
+        ),
+        Servicer(
             policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"],
             PolicyServicer(authority),
             policy_service_pb2_grpc.add_PolicyServiceServicer_to_server,
         ),
+        *signing_servicers(runtime, calls, issuer),
     )
