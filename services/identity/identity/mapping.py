@@ -10,16 +10,25 @@ from chassis.errors import Invalid
 from chassis.etags import etag
 from chassis.field_rules import FieldEffect
 from chassis.names import make_name, parse_name, parse_optional_name
-from crm.identity.v1 import auth_service_pb2, client_pb2, department_pb2, policy_service_pb2, role_pb2, user_pb2
+from crm.identity.v1 import (
+    auth_service_pb2,
+    client_pb2,
+    department_pb2,
+    partner_pb2,
+    policy_service_pb2,
+    role_pb2,
+    user_pb2,
+)
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from identity.field_rules import FieldRule
 from identity.grants import RoleGrant
-from identity.model import Client, Department, Role, User, UserState
+from identity.model import Client, Department, Partner, Role, User, UserState
 from identity.queries import PolicyData
 from identity.tokens import AccessToken
 from identity.usecases.create_client import ClientDraft
 from identity.usecases.create_department import DepartmentDraft
+from identity.usecases.create_partner import PartnerDraft
 from identity.usecases.create_role import RoleDraft
 from identity.usecases.create_user import UserDraft
 
@@ -82,6 +91,8 @@ def user_to_proto(user: User) -> user_pb2.User:
         phone=user.phone or "",
         department=make_name("departments", user.department_id),
         roles=[role.name for role in user.roles],
+        partner=make_name("partners", user.partner_id),
+        kind=user_pb2.USER_KIND_PARTNER if user.partner_id else user_pb2.USER_KIND_EMPLOYEE,
         state=_STATES[UserState(user.state)],
         locale=user.locale,
         etag=etag(user.version),
@@ -106,6 +117,7 @@ def user_draft(message: user_pb2.User) -> UserDraft:
         role_ids=tuple(parse_name("roles", role, field="roles") for role in dict.fromkeys(message.roles)),
         state=_STATE_OF[message.state],
         locale=message.locale,
+        partner_id=parse_optional_name("partners", message.partner, field="partner"),
     )
 
 
@@ -131,6 +143,34 @@ def department_draft(message: department_pb2.Department) -> DepartmentDraft:
         parent_id=parse_optional_name("departments", message.parent, field="parent"),
         head_id=parse_optional_name("users", message.head, field="head"),
         theatre=message.theatre,
+    )
+
+
+def partner_to_proto(partner: Partner) -> partner_pb2.Partner:
+    """A partner as people see it."""
+    return partner_pb2.Partner(
+        name=partner.name,
+        display_name=partner.display_name,
+        contact_name=partner.contact_name or "",
+        contact_phone=partner.contact_phone or "",
+        contact_email=partner.contact_email or "",
+        manager=make_name("users", partner.manager_id),
+        remark=partner.remark or "",
+        etag=etag(partner.version),
+        create_time=timestamp(partner.create_time),
+        update_time=timestamp(partner.update_time),
+    )
+
+
+def partner_draft(message: partner_pb2.Partner) -> PartnerDraft:
+    """What a client says of a partner."""
+    return PartnerDraft(
+        display_name=message.display_name,
+        contact_name=message.contact_name,
+        contact_phone=message.contact_phone,
+        contact_email=message.contact_email,
+        manager_id=parse_optional_name("users", message.manager, field="manager"),
+        remark=message.remark,
     )
 
 
@@ -175,6 +215,7 @@ def role_to_proto(role: Role) -> role_pb2.Role:
         grants=[grant_to_proto(grant) for grant in role.grants],
         field_rules=map(field_rule_to_proto, role.field_rules),
         builtin=role.builtin,
+        require_second_factor=role.require_second_factor,
         etag=etag(role.version),
         create_time=timestamp(role.create_time),
         update_time=timestamp(role.update_time),
@@ -184,7 +225,10 @@ def role_to_proto(role: Role) -> role_pb2.Role:
 def role_draft(message: role_pb2.Role) -> RoleDraft:
     """What a client says of a role."""
     return RoleDraft(
-        message.display_name, grants_from_proto(message.grants), field_rules_from_proto(message.field_rules)
+        message.display_name,
+        grants_from_proto(message.grants),
+        field_rules_from_proto(message.field_rules),
+        message.require_second_factor,
     )
 
 

@@ -17,13 +17,13 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import selectinload
 
 from identity.grants import RoleGrant, named_departments
-from identity.model import Client, Department, Revocation, Role, User
+from identity.model import Client, Department, Partner, Revocation, Role, User
 from identity.policy import LONGEST_ACCESS_TOKEN, policy_version
 
 # A role's grants come with each user who holds it, and to read them costs more than all the rest.
 _ROLE_NAMES = selectinload(User.roles).load_only(Role.display_name)
 
-Entity = TypeVar("Entity", Department, Role, User)
+Entity = TypeVar("Entity", Department, Partner, Role, User)
 
 
 def visible(scope: Scope) -> ColumnElement[bool]:
@@ -110,6 +110,36 @@ def paths_of(session: ServiceSession, grants: Iterable[RoleGrant], *, field: str
         name = make_name("departments", missing)
         raise Invalid("UNKNOWN_DEPARTMENT", f"there is no department {name}", field=field)
     return paths
+
+
+def get_partner(session: ServiceSession, partner_id: UUID, *, lock: bool = False) -> Partner:
+    """A partner. Raises NotFound."""
+    statement = select(Partner).where(Partner.id == partner_id)
+    partner = session.scalars(statement.with_for_update() if lock else statement).one_or_none()
+    if partner is None:
+        raise NotFound("PARTNER_NOT_FOUND", "there is no such partner", partner=make_name("partners", partner_id))
+    return partner
+
+
+def find_partners(session: ServiceSession, ids: Sequence[UUID]) -> list[Partner]:
+    """Those of the partners that exist, in the order asked."""
+    return _in_order(ids, session.scalars(select(Partner).where(Partner.id.in_(ids))))
+
+
+def list_partners(session: ServiceSession, size: int, token: str) -> Page[Partner]:
+    """A page of the partners by name."""
+    return fetch_page(
+        session, select(Partner), [SortKey(Partner.display_name, nullable=False)], size, token, "partners"
+    )
+
+
+def partner_to_join(session: ServiceSession, partner_id: UUID | None, *, field: str) -> UUID | None:
+    """The id of a partner, kept from being deleted until the transaction ends. Raises Invalid if there is none."""
+    statement = select(Partner.id).where(Partner.id == partner_id).with_for_update(read=True)
+    if partner_id is not None and session.scalar(statement) is None:
+        name = make_name("partners", partner_id)
+        raise Invalid("UNKNOWN_PARTNER", f"there is no partner {name}", field=field)
+    return partner_id
 
 
 def get_role(session: ServiceSession, role_id: UUID, *, lock: bool = False) -> Role:

@@ -13,11 +13,11 @@ import jwt
 from chassis.errors import Invalid
 from chassis.names import make_name, new_id
 from chassis.settings import Settings
-from chassis.tokens import ACCESS_TOKEN_SECONDS, SigningKeys
+from chassis.tokens import ACCESS_TOKEN_SECONDS, SECOND_FACTOR_MISSING, SigningKeys
 
 from identity.model import Client
 from identity.policy import LONGEST_ACCESS_TOKEN
-from identity.usecases.sign_in import Admission
+from identity.usecases.open_session import Admission
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,16 @@ class TokenIssuer:
     def for_user(self, admission: Admission) -> AccessToken:
         """A token for a user who was admitted."""
         user = admission.user
-        claims = {
+        claims: dict[str, Any] = {
             "sid": str(admission.session_id),
             "dept": make_name("departments", user.department_id),
             "path": user.department_path,
             "roles": [role.name for role in user.roles],
         }
+        if admission.limited:
+            claims[SECOND_FACTOR_MISSING] = True
+        if user.partner_id is not None:
+            claims["partner"] = make_name("partners", user.partner_id)
         return self._sign(user.name, admission.issued_at, admission.policy_version, claims)
 
     def for_client(self, client: Client, issued_at: datetime, policy_version: int) -> AccessToken:

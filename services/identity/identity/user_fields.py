@@ -17,6 +17,13 @@ USER_FIELDS = FieldRegistry(
             index="ix_user_account_department_id",
         ),
         Field(
+            "partner",
+            FieldKind.REFERENCE,
+            User.partner_id,
+            collection="partners",
+            index="ix_user_account_partner_id",
+        ),
+        Field(
             "state",
             FieldKind.ENUM,
             User.state,

@@ -11,7 +11,7 @@ from identity.main import SERVICE
 from identity.model import Base
 
 EVENTS = [
-    UserChanged("users/1", 2, "李伟", "departments/1", "1/", active=True, username="li.wei"),
+    UserChanged("users/1", 2, "李伟", "departments/1", "1/", active=True, username="li.wei", partner="partners/1"),
     DepartmentChanged("departments/1", 2, "华东战区", "1/2/", "1/3/2/"),
     DepartmentDeleted("departments/1", 3),
 ]

@@ -6,6 +6,8 @@ from identity.model.departments import MAXIMUM_DEPTH, Department, ensure_depth
 from identity.model.identity_providers import IdentityProvider, LinkedIdentity, PendingSignIn, UserMatching
 from identity.model.organisation import ORGANISATION_NAME, CompanyDay, OrganisationProfile, StatutoryCalendar
 from identity.model.partners import Partner
+from identity.model.passwords import AccountToken, FormerPassword, StoredPasswordRules, TokenPurpose
+from identity.model.preferences import SavedView, UserSettings
 from identity.model.roles import PolicyState, Role
 from identity.model.second_factors import LoginChallenge, RecoveryCode, TotpFactor
 from identity.model.sessions import LoginAttempt, LoginSession, RefreshToken, Revocation, SignInMethod
@@ -15,10 +17,12 @@ __all__ = [
     "LOCALES",
     "MAXIMUM_DEPTH",
     "ORGANISATION_NAME",
+    "AccountToken",
     "Base",
     "Client",
     "CompanyDay",
     "Department",
+    "FormerPassword",
     "IdentityProvider",
     "LinkedIdentity",
     "LoginAttempt",
@@ -32,11 +36,15 @@ __all__ = [
     "RefreshToken",
     "Revocation",
     "Role",
+    "SavedView",
     "SignInMethod",
     "StatutoryCalendar",
+    "StoredPasswordRules",
+    "TokenPurpose",
     "TotpFactor",
     "User",
     "UserMatching",
+    "UserSettings",
     "UserState",
     "ensure_depth",
     "label",

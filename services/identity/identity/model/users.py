@@ -8,7 +8,7 @@ from uuid import UUID
 
 from chassis.errors import Invalid
 from chassis.names import make_name, new_id
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table, Uuid, text
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table, Uuid, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from identity.events import UserChanged
@@ -24,6 +24,8 @@ class UserState(StrEnum):
 
     ACTIVE = "ACTIVE"
     DEACTIVATED = "DEACTIVATED"
+    INVITED = "INVITED"
+    """Has no password yet."""
 
 
 user_role = Table(
@@ -55,9 +57,10 @@ class User(Base):
 
     __tablename__ = "user_account"
     __table_args__ = (
-        CheckConstraint("state IN ('ACTIVE', 'DEACTIVATED')", name="state"),
+        CheckConstraint("state IN ('ACTIVE', 'DEACTIVATED', 'INVITED')", name="state"),
         Index("uq_user_account_username", "username", unique=True),
         Index("uq_user_account_email", "email", unique=True),
+        Index("uq_user_account_login_phone", "login_phone", unique=True),
         Index("ix_user_account_department_id", "department_id"),
         Index("ix_user_account_department_path", "department_path", "username"),
         Index("ix_user_account_display_name", "display_name", "id"),
@@ -71,13 +74,20 @@ class User(Base):
     display_name: Mapped[str]
     email: Mapped[str | None]
     phone: Mapped[str | None]
+    login_phone: Mapped[str | None]
+    """The phone number that the person signs in by: the same, unless another has had it since before it was unique."""
     department_id: Mapped[UUID] = mapped_column(ForeignKey("department.id"))
     department_path: Mapped[str]
     partner_id: Mapped[UUID | None] = mapped_column(ForeignKey("partner.id"))
     """The organisation that the person works for, if not for the company."""
     state: Mapped[str]
     locale: Mapped[str]
-    password_hash: Mapped[str]
+    password_hash: Mapped[str | None]
+    """None until an invited person has set one."""
+    password_time: Mapped[datetime | None]
+    """When it was set. Real time."""
+    must_change_password: Mapped[bool] = mapped_column(server_default=false(), default=False)
+    """Somebody else chose it, and the roles grant nothing until the person has chosen another."""
     version: Mapped[int]
     create_time: Mapped[datetime]
     update_time: Mapped[datetime]

@@ -16,6 +16,7 @@ from identity.grants import ensure_may_give
 from identity.locks import hold_tree
 from identity.model import LOCALES, Department, Role, User, UserState, label, login_name
 from identity.uniqueness import flush_unique
+from identity.usecases.set_password import set_password
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,18 @@ class UserDraft:
     role_ids: tuple[UUID, ...] = ()
     state: UserState = UserState.ACTIVE
     locale: str = ""
+    partner_id: UUID | None = None
 
 
-def create_user(session: ServiceSession, draft: UserDraft, password_hash: str) -> User:
-    """Add a person to a department and announce it."""
+def create_user(
+    session: ServiceSession, draft: UserDraft, password_hash: str | None, *, must_change_password: bool = False
+) -> User:
+    """Add a person to a department and announce it. Without a password the person is to be invited.
+
+    With `must_change_password` the person must choose another one at the first sign-in.
+    """
+    if draft.state is UserState.INVITED and password_hash:
+        raise Invalid("INVALID_STATE", "who has a password is not invited", field="state")
     hold_tree(session)
     if draft.department_id is None:
         raise Invalid("REQUIRED", "name the person's department", field="department")
@@ -45,18 +54,21 @@ def create_user(session: ServiceSession, draft: UserDraft, password_hash: str) -
         display_name=label(draft.display_name, field="display_name"),
         email=email(draft.email),
         phone=phone(draft.phone),
-        state=draft.state.value,
+        login_phone=phone(draft.phone),
+        state=(draft.state if password_hash else UserState.INVITED).value,
         locale=locale(draft.locale),
-        password_hash=password_hash,
         version=1,
         create_time=session.now,
         update_time=session.now,
+        partner_id=queries.partner_to_join(session, draft.partner_id, field="partner"),
         roles=queries.roles_to_give(session, draft.role_ids, field="roles"),
     )
     user.settle(department)
     ensure_may_give_roles(session, user.roles, user)
     session.add(user)
     flush_unique(session)
+    if password_hash:
+        set_password(session, user, password_hash, must_change=must_change_password)
     audit.record(session, "user.create", user.name, None, user.snapshot())
     outbox.emit(session, user.changed())
     return user

@@ -23,8 +23,8 @@ from identity.usecases.create_user import (
     phone,
 )
 
-FIELDS = frozenset({"username", "display_name", "email", "phone", "department", "roles", "state", "locale"})
-_STANDING = frozenset({"department", "roles", "state"})
+FIELDS = frozenset({"username", "display_name", "email", "phone", "department", "partner", "roles", "state", "locale"})
+_STANDING = frozenset({"department", "partner", "roles", "state"})
 
 
 def update_user(session: ServiceSession, user_id: UUID, draft: UserDraft, paths: Set[str], etag: str) -> User:
@@ -61,22 +61,33 @@ def _apply_profile(user: User, draft: UserDraft, paths: Set[str]) -> None:
     if "email" in paths:
         user.email = email(draft.email)
     if "phone" in paths:
-        user.phone = phone(draft.phone)
+        user.phone = user.login_phone = phone(draft.phone)
     if "locale" in paths:
         user.locale = locale(draft.locale)
 
 
 def _apply_standing(session: ServiceSession, user: User, draft: UserDraft, paths: Set[str]) -> None:
-    """Apply department, roles and state. What the user may do afterwards must not exceed what the caller may."""
+    """Apply what a token states. What the user may do afterwards must not exceed what the caller may."""
     held = {role.id for role in user.roles}
     gained = list(user.roles) if _settle(session, user, draft, paths) else []
     if "roles" in paths and set(draft.role_ids) != held:
         user.roles = queries.roles_to_give(session, draft.role_ids, field="roles")
         gained = [role for role in user.roles if gained or role.id not in held]
     if "state" in paths and draft.state != user.state:
+        _ensure_may_become(user, draft.state)
         user.state = draft.state.value
         gained = list(user.roles) if user.active else gained
+    if "partner" in paths and draft.partner_id != user.partner_id:
+        user.partner_id = queries.partner_to_join(session, draft.partner_id, field="partner")
+        gained = list(user.roles)  # which reach further for an employee
     ensure_may_give_roles(session, gained, user)
+
+
+def _ensure_may_become(user: User, state: UserState) -> None:
+    if state is UserState.INVITED:
+        raise Invalid("INVALID_STATE", "people are invited by InviteUser and ResendInvitation", field="state")
+    if state is UserState.ACTIVE and user.password_hash is None:
+        raise Conflict("NOT_ACTIVATED", "the person has no password yet: invite the person again", user=user.name)
 
 
 def _settle(session: ServiceSession, user: User, draft: UserDraft, paths: Set[str]) -> bool:
@@ -96,7 +107,7 @@ def ensure_administrator_remains(session: ServiceSession) -> None:
         select(User.id)
         .join(user_role, user_role.c.user_id == User.id)
         .join(Role, Role.id == user_role.c.role_id)
-        .where(Role.builtin, User.state == UserState.ACTIVE)
+        .where(Role.builtin, User.state == UserState.ACTIVE, User.partner_id.is_(None))
         .limit(1)
     )
     if session.scalar(administrators) is None:
