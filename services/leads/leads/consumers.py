@@ -5,6 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 from chassis import sharing
 from chassis.bus.handlers import Received, Subscription
 from chassis.db import ServiceSession
+from chassis.formats import company_key
 from chassis.names import parse_name, parse_optional_name
 from chassis.timers import Timer
 from crm.customers.v1 import events_pb2 as customers_pb2
@@ -48,6 +49,8 @@ def keep_up_with_organisation(session: ServiceSession, received: Received) -> No
                 user.version,
                 parse_optional_name("departments", user.department, field="department"),
                 user.department_path or None,
+                active=user.active,
+                partner_id=parse_optional_name("partners", user.partner, field="partner"),
             )
         case "DepartmentChanged":
             department = received.message(identity_pb2.DepartmentChanged)
@@ -92,6 +95,8 @@ def _customer(state: customers_pb2.CustomerState) -> CustomerFacts:
         display_name=state.display_name,
         owner_id=parse_optional_name("users", state.owner, field="owner"),
         owner_department_path=state.owner_department_path or None,
+        company_key=company_key(state.display_name) if state.kind == "COMPANY" else "",
+        credit_code=state.credit_code or None,
     )
 
 

@@ -17,3 +17,51 @@ class FollowUpLogged:
     summary: str
     author: str
     occur_time: datetime
+
+
+@dataclass(frozen=True)
+class LeadState:
+    """What other services keep of a lead."""
+
+    lead: str
+    version: int
+    company_name: str
+    status: str
+    registration_state: str
+    owner: str
+    owner_department_path: str
+    registrant: str
+    partner: str
+
+
+@dataclass(frozen=True)
+class LeadCreated:
+    """A lead was entered."""
+
+    SUBJECT: ClassVar[str] = "lead"
+
+    lead: str
+    version: int
+    state: LeadState
+
+
+@dataclass(frozen=True)
+class LeadUpdated:
+    """A lead was changed."""
+
+    SUBJECT: ClassVar[str] = "lead"
+
+    lead: str
+    version: int
+    state: LeadState
+    changed_fields: list[str]
+
+
+@dataclass(frozen=True)
+class LeadDeleted:
+    """A lead was deleted. The version is its last."""
+
+    SUBJECT: ClassVar[str] = "lead"
+
+    lead: str
+    version: int

@@ -3,24 +3,99 @@
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 
+import pytest
 from chassis.migrations import differences
 from chassis.names import new_id
-from crm.leads.v1 import events_pb2, follow_up_pb2
+from crm.leads.v1 import events_pb2, follow_up_pb2, lead_pb2
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import ParseDict
-from leads import mapping, model
-from leads.events import FollowUpLogged
+from leads import lead_mapping, mapping, model
+from leads.events import FollowUpLogged, LeadCreated, LeadDeleted, LeadState, LeadUpdated
+from leads.lead_queries import LEAD_FIELDS
 from leads.main import SERVICE
-from leads.model import Base, FollowUp
+from leads.model import Base, FollowUp, Lead
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
 
-def test_the_event_is_its_message():
-    event = FollowUpLogged("followUps/1", "customers/1", "CALL", "谈妥", "users/1", NOON)
-    message = ParseDict(asdict(event) | {"occur_time": NOON.isoformat()}, events_pb2.FollowUpLogged())
-    assert message.occur_time.ToDatetime(UTC) == NOON
+STATE = LeadState("leads/1", 2, "华诚", "NEW", "PENDING_APPROVAL", "users/1", "a/b/", "users/2", "partners/1")
+SAMPLES = [
+    FollowUpLogged("followUps/1", "customers/1", "CALL", "谈妥", "users/1", NOON),
+    LeadCreated("leads/1", 1, STATE),
+    LeadUpdated("leads/1", 2, STATE, ["status"]),
+    LeadDeleted("leads/1", 3),
+]
+
+
+@pytest.mark.parametrize("event", SAMPLES, ids=lambda event: type(event).__name__)
+def test_an_event_is_its_message(event):
+    values = {key: value.isoformat() if isinstance(value, datetime) else value for key, value in asdict(event).items()}
+    message = ParseDict(values, getattr(events_pb2, type(event).__name__)())
     assert {field.name for field in fields(event)} == {field.name for field in message.DESCRIPTOR.fields}
-    assert set(events_pb2.DESCRIPTOR.message_types_by_name) == {"FollowUpLogged"}
+    assert event.SUBJECT in values
+
+
+def test_every_event_of_the_contract_is_sampled():
+    sampled = {type(event).__name__ for event in SAMPLES} | {"LeadState"}
+    assert set(events_pb2.DESCRIPTOR.message_types_by_name) == sampled
+
+
+def test_the_names_of_a_lead_s_states_are_those_of_the_contract():
+    statuses = {f"LEAD_STATUS_{status}" for status in model.LeadStatus} | {"LEAD_STATUS_UNSPECIFIED"}
+    states = {f"REGISTRATION_STATE_{state}" for state in model.RegistrationState} | {"REGISTRATION_STATE_UNSPECIFIED"}
+    assert statuses == set(lead_pb2.LeadStatus.keys())
+    assert states == set(lead_pb2.RegistrationState.keys())
+
+
+def test_a_lead_can_be_filtered_by_whatever_it_shows():
+    shown = {field.name for field in lead_pb2.Lead.DESCRIPTOR.fields}
+    assert shown - {field.name for field in LEAD_FIELDS} <= {"etag", "rejection_reason", "hidden_fields"}
+
+
+def test_a_lead_survives_the_way_in_and_out():
+    stated = lead_pb2.Lead(
+        company_name="华诚科技",
+        contact_name="王芳",
+        phones=["+8613800138000"],
+        emails=["a@example.com"],
+        wechat="w",
+        credit_code="91110000600037341L",
+        source="展会",
+        channel="抖音",
+        industry="制造业",
+        province="上海市",
+        city="上海市",
+        requirement="十台",
+        remark="急",
+        status=lead_pb2.LEAD_STATUS_CONTACTED,
+        owner=f"users/{new_id()}",
+    )
+    draft = lead_mapping.lead_draft(stated)
+    entity = Lead(
+        id=new_id(),
+        **draft.values,
+        owner_id=draft.owner_id,
+        registrant="users/1",
+        partner_id=new_id(),
+        registration_state="REJECTED",
+        rejection_reason="已有",
+        protection_expire_time=NOON,
+        version=1,
+        create_time=NOON,
+        update_time=NOON,
+    )
+    message = lead_mapping.lead_to_proto(entity)
+    filled = {field.name for field, _ in message.ListFields()}
+    assert filled | {"hidden_fields"} >= {field.name for field in message.DESCRIPTOR.fields}
+    for field in filled - {field.name for field, _ in stated.ListFields()}:
+        message.ClearField(field)
+    assert message == stated
+    patch = lead_mapping.lead_patch(stated, FieldMask())
+    assert patch == draft.values
+    assert lead_mapping.lead_patch(lead_pb2.Lead(), FieldMask(paths=["remark", "phones"])) == {
+        "remark": "",
+        "phones": [],
+    }
 
 
 def test_the_methods_are_those_of_the_contract():

@@ -1,1 +1,1 @@
-"""What can be done with follow-ups: one command per module."""
+"""What can be done with leads and follow-ups: one command per module."""

@@ -22,6 +22,9 @@ class CustomerFacts:
     display_name: str
     owner_id: UUID | None
     owner_department_path: str | None
+    company_key: str = ""
+    """What a company is known by; empty for a person."""
+    credit_code: str | None = None
 
 
 def learn_customers(session: ServiceSession, facts: Sequence[CustomerFacts]) -> None:
@@ -36,7 +39,7 @@ def learn_customers(session: ServiceSession, facts: Sequence[CustomerFacts]) -> 
         for fact in sorted(newest.values(), key=lambda fact: fact.id)
     ]
     statement = insert(KnownCustomer)
-    columns = ("version", "display_name", "owner_id", "owner_department_path")
+    columns = ("version", "display_name", "company_key", "credit_code", "owner_id", "owner_department_path")
     session.execute(
         statement.values(rows).on_conflict_do_update(
             index_elements=["id"],

@@ -1,4 +1,4 @@
-"""The gRPC methods: open a transaction, call, map."""
+"""FollowUpService."""
 
 from typing import Any
 

@@ -1,0 +1,6 @@
+"""The gRPC methods: open a transaction, call, map."""
+
+from leads.api.follow_ups import FollowUpServicer
+from leads.api.leads import LeadServicer
+
+__all__ = ["FollowUpServicer", "LeadServicer"]

@@ -1,0 +1,123 @@
+"""Reads: the leads that a caller may see. Rows are plain rows, not entities, save those locked for a change."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from chassis import paging, search
+from chassis.db import ServiceSession
+from chassis.errors import Invalid, NotFound
+from chassis.filters import Field, FieldKind, FieldRegistry
+from chassis.paging import Page, SortKey
+from chassis.scopes import in_scope
+from sqlalchemy import ColumnElement, and_, func, select, true
+
+from leads.model import Lead, LeadStatus, RegistrationState
+
+MAX_BATCH = 200
+
+_NARROWS = "none: narrows what another condition has found"
+_CREDIT_CODE = re.compile("[0-9A-Z]{18}")
+_KEPT_INSIDE = {"company_key", "search_text", "grams"}
+_LEADS = select(*[column for column in Lead.__table__.columns if column.key not in _KEPT_INSIDE])
+_NEWEST = SortKey(Lead.update_time, descending=True, nullable=False)
+_BY_ID = SortKey(Lead.id, descending=True, nullable=False)
+
+LEAD_FIELDS = (
+    Field("name", FieldKind.REFERENCE, Lead.id, collection="leads", index="pk_lead"),
+    Field("company_name", FieldKind.TEXT, Lead.company_name, sortable=True, index="ix_lead_company_name"),
+    Field("contact_name", FieldKind.TEXT, Lead.contact_name, index=_NARROWS),
+    Field("phones", FieldKind.TEXT_LIST, Lead.phones, index="ix_lead_phones"),
+    Field("emails", FieldKind.TEXT_LIST, Lead.emails, index=_NARROWS),
+    Field("wechat", FieldKind.TEXT, Lead.wechat, index=_NARROWS),
+    Field("credit_code", FieldKind.TEXT, Lead.credit_code, index="ix_lead_credit_code"),
+    Field("source", FieldKind.TEXT, Lead.source, index=_NARROWS),
+    Field("channel", FieldKind.TEXT, Lead.channel, index=_NARROWS),
+    Field("industry", FieldKind.TEXT, Lead.industry, index=_NARROWS),
+    Field("province", FieldKind.TEXT, Lead.province, index=_NARROWS),
+    Field("city", FieldKind.TEXT, Lead.city, index=_NARROWS),
+    Field("requirement", FieldKind.TEXT, Lead.requirement, index=_NARROWS),
+    Field("remark", FieldKind.TEXT, Lead.remark, index=_NARROWS),
+    Field("status", FieldKind.ENUM, Lead.status, choices=tuple(LeadStatus), index=_NARROWS),
+    Field("owner", FieldKind.REFERENCE, Lead.owner_id, collection="users", index="ix_lead_owner"),
+    Field("registrant", FieldKind.TEXT, Lead.registrant, index=_NARROWS),
+    Field("partner", FieldKind.REFERENCE, Lead.partner_id, collection="partners", index=_NARROWS),
+    Field(
+        "registration_state",
+        FieldKind.ENUM,
+        Lead.registration_state,
+        choices=tuple(RegistrationState),
+        index="ix_lead_registration_state",
+    ),
+    Field("protection_expire_time", FieldKind.TIME, Lead.protection_expire_time, index=_NARROWS),
+    Field("create_time", FieldKind.TIME, Lead.create_time, sortable=True, index="ix_lead_create_time"),
+    Field("update_time", FieldKind.TIME, Lead.update_time, sortable=True, index="ix_lead_update_time"),
+)
+"""The fields that leads are filtered and sorted by, each with the index that serves it."""
+
+REGISTRY = FieldRegistry(LEAD_FIELDS)
+
+
+def reach(session: ServiceSession, permission: str) -> ColumnElement[bool]:
+    """The leads that the caller reaches with a permission; a partner's user, those they registered."""
+    scope = session.caller.scope(permission)
+    if session.caller.partner_id is not None:
+        return Lead.registrant_id == session.caller.user_id
+    return in_scope(scope, Lead.owner_id, Lead.owner_department_path)
+
+
+def get_lead(session: ServiceSession, lead_id: UUID) -> Any:
+    """A lead as a row. Raises NotFound if there is none that the caller may see."""
+    row = session.execute(_LEADS.where(Lead.id == lead_id, reach(session, "lead.read"))).first()
+    if row is None:
+        raise _no_lead()
+    return row
+
+
+def batch_get_leads(session: ServiceSession, ids: Sequence[UUID]) -> list[Any]:
+    """Those of the leads that exist and are visible, as rows, each once, in the order asked."""
+    if len(ids) > MAX_BATCH:
+        raise Invalid("TOO_MANY_NAMES", f"ask for at most {MAX_BATCH} leads at once", field="names")
+    rows = session.execute(_LEADS.where(Lead.id.in_(ids), reach(session, "lead.read")))
+    found = {row.id: row for row in rows}
+    return [found[key] for key in dict.fromkeys(ids) if key in found]
+
+
+def lock_lead(session: ServiceSession, lead_id: UUID, permission: str) -> Lead:
+    """A lead, locked for a change. Raises NotFound if the permission does not reach it."""
+    statement = select(Lead).where(Lead.id == lead_id, reach(session, permission))
+    lead: Lead | None = session.scalars(statement.with_for_update()).first()
+    if lead is None:
+        raise _no_lead()
+    return lead
+
+
+def list_leads(
+    session: ServiceSession, *, conditions: Any, query: str, order_by: Sequence[Any], page_size: int, page_token: str
+) -> Page[Any]:
+    """A page of leads as rows."""
+    size = paging.page_size(page_size)
+    keys = REGISTRY.order(order_by, [_NEWEST], _BY_ID)
+    mark = paging.fingerprint("leads", conditions, query, order_by)
+    return paging.fetch_page(session, _LEADS.where(_listed(session, conditions, query)), keys, size, page_token, mark)
+
+
+def count_leads(session: ServiceSession, *, conditions: Any, query: str) -> int:
+    """How many leads a list shows over all pages."""
+    return session.scalar(select(func.count()).select_from(Lead).where(_listed(session, conditions, query))) or 0
+
+
+def _listed(session: ServiceSession, conditions: Any, query: str) -> ColumnElement[bool]:
+    return and_(reach(session, "lead.read"), REGISTRY.where(conditions), _found_by(query))
+
+
+def _found_by(query: str) -> ColumnElement[bool]:
+    code = query.strip().upper()
+    if _CREDIT_CODE.fullmatch(code):
+        return Lead.credit_code == code
+    return search.matches(query, Lead.grams, Lead.search_text) if code else true()
+
+
+def _no_lead() -> NotFound:
+    return NotFound("LEAD_NOT_FOUND", "there is no such lead, or you may not see it")
