@@ -242,11 +242,10 @@ def _conceal_plain(values: dict[str, Any], field: EntityField, effect: FieldEffe
     for part in field.parts:
         values.pop(part, None)
         values.pop(f"{field.name}.{part}", None)
-    if values.get(field.name) is None:
-        return
-    shown = masked(field.form, values[field.name]) if effect == FieldEffect.MASK else None
+    value = values.get(field.name)
+    shown = masked(field.form, value) if effect == FieldEffect.MASK else None
     if shown is None:
-        del values[field.name]
+        values.pop(field.name, None)
     else:
         values[field.name] = shown
 
