@@ -61,8 +61,12 @@ class Authenticator:
             subject=claims.subject,
             user_id=claims.subject_id if claims.is_user else None,
             department_path=claims.department_path,
-            grants=snapshot.grants_of(claims.subject, claims.roles),
+            grants={}
+            if claims.second_factor_missing or claims.must_change_password
+            else snapshot.grants_of(claims.subject, claims.roles),
             token=token,
+            second_factor_missing=claims.second_factor_missing,
+            must_change_password=claims.must_change_password,
             field_rules=snapshot.field_rules_of(claims.roles),
             partner_id=claims.partner_id,
         )

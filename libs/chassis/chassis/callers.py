@@ -67,6 +67,10 @@ class Caller:
     """The caller's grants by permission; the key `*` holds those for every permission."""
     token: str = field(default="", repr=False)
     """The access token as sent, to pass on to other services."""
+    second_factor_missing: bool = False
+    """True if nothing is granted, because a role requires a second factor that the caller has yet to set up."""
+    must_change_password: bool = False
+    """True if nothing is granted, because the caller has yet to change a password that has expired or was given."""
     field_rules: FieldRules = field(default_factory=dict, repr=False)
     """What the caller's roles keep from it of single fields, by entity. See `chassis.field_rules`."""
     partner_id: UUID | None = None
@@ -86,6 +90,10 @@ class Caller:
 
     def _union(self, permission: str) -> Scope:
         grants = self.granted(permission)
+        if self.second_factor_missing:
+            raise Denied("SECOND_FACTOR_REQUIRED", "set up a second factor first, then refresh your tokens")
+        if self.must_change_password:
+            raise Denied("PASSWORD_CHANGE_REQUIRED", "change your password first, then refresh your tokens")
         if not grants:
             raise Denied("PERMISSION_DENIED", f"this needs the permission {permission}", permission=permission)
         reaches = {grant.reach for grant in grants}

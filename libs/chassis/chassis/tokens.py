@@ -19,6 +19,10 @@ from chassis.errors import Invalid, Unauthenticated
 ISSUER = AUDIENCE = "crm"
 ALGORITHM = "EdDSA"
 ACCESS_TOKEN_SECONDS = 600
+SECOND_FACTOR_MISSING = "sfm"
+"""The claim of a token that grants nothing until its bearer has set up a second factor."""
+MUST_CHANGE_PASSWORD = "mcp"
+"""The claim of a token that grants nothing until its bearer has changed the password."""
 SKEW_SECONDS = 5
 """How far the clock of the signer may be ahead of ours."""
 _LONGEST = 16_384
@@ -39,6 +43,10 @@ class Claims:
     roles: tuple[str, ...] = ()
     policy_version: int = 0
     session_id: str = ""
+    second_factor_missing: bool = False
+    """True if the bearer must set up a second factor before anything is granted."""
+    must_change_password: bool = False
+    """True if the bearer must change the password before anything is granted."""
     partner_id: UUID | None = None
     """The organisation outside the company that a user works for."""
 
@@ -177,6 +185,8 @@ def _claims(payload: Mapping[str, Any]) -> Claims:
         roles=tuple(str(role) for role in roles),
         policy_version=version,
         session_id=str(payload.get("sid", "")),
+        second_factor_missing=bool(payload.get(SECOND_FACTOR_MISSING, False)),
+        must_change_password=bool(payload.get(MUST_CHANGE_PASSWORD, False)),
         partner_id=partner_id,
     )
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 import grpc
 from chassis import cli
 from chassis.clients import plain_channel
+from chassis.encryption import new_key
 from chassis.server import build_server
 from chassis.service import Runtime
 from chassis.settings import Settings
@@ -20,10 +21,14 @@ from crm.identity.v1 import (
     department_pb2,
     department_service_pb2,
     department_service_pb2_grpc,
+    identity_provider_service_pb2_grpc,
+    oidc_sign_in_service_pb2_grpc,
     policy_service_pb2_grpc,
     role_pb2,
     role_service_pb2,
     role_service_pb2_grpc,
+    second_factor_service_pb2_grpc,
+    session_service_pb2_grpc,
     user_pb2,
     user_service_pb2,
     user_service_pb2_grpc,
@@ -67,6 +72,10 @@ class Suite:
         self.roles = role_service_pb2_grpc.RoleServiceStub(channel)
         self.clients = client_service_pb2_grpc.ClientServiceStub(channel)
         self.policies = policy_service_pb2_grpc.PolicyServiceStub(channel)
+        self.sessions = session_service_pb2_grpc.SessionServiceStub(channel)
+        self.second_factors = second_factor_service_pb2_grpc.SecondFactorServiceStub(channel)
+        self.providers = identity_provider_service_pb2_grpc.IdentityProviderServiceStub(channel)
+        self.oidc = oidc_sign_in_service_pb2_grpc.OidcSignInServiceStub(channel)
         self._numbers = count(1)
         self.admin = self.sign_in("admin", ADMIN_PASSWORD)
         self.admin_name = self.auth.GetMe(auth_service_pb2.GetMeRequest(), metadata=self.admin).name
@@ -186,6 +195,7 @@ def running_suite(url: str, **environment: str) -> Iterator[Suite]:
             "GRPC_LISTEN": "127.0.0.1:0",
             "DATABASE_URL_IDENTITY": url,
             "TOKEN_SIGNING_KEY": pem_key(),
+            "DATA_KEYS": f"test:{new_key()}",
             "BOOTSTRAP_ADMIN_PASSWORD": ADMIN_PASSWORD,
             "SERVICE_CLIENT_SECRET_CUSTOMERS": SERVICE_SECRET,
             **environment,

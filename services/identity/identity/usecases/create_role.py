@@ -23,6 +23,7 @@ class RoleDraft:
     display_name: str
     grants: tuple[RoleGrant, ...]
     field_rules: tuple[FieldRule, ...] = ()
+    require_second_factor: bool = False
 
 
 def create_role(session: ServiceSession, draft: RoleDraft, known_permissions: Set[str]) -> Role:
@@ -44,6 +45,7 @@ def add_role(session: ServiceSession, draft: RoleDraft, *, builtin: bool) -> Rol
         stored_grants=[grant.to_json() for grant in draft.grants],
         stored_field_rules=[rule.to_json() for rule in draft.field_rules],
         builtin=builtin,
+        require_second_factor=draft.require_second_factor,
         version=1,
         create_time=session.now,
         update_time=session.now,

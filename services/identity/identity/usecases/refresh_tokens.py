@@ -10,7 +10,7 @@ from sqlalchemy import select
 from identity.model import LoginSession, RefreshToken
 from identity.policy import bump_policy, revoke_tokens
 from identity.secret_tokens import digest
-from identity.usecases.sign_in import Admission, continue_session, lock_user
+from identity.usecases.open_session import Admission, continue_session, lock_user
 
 
 class Refusal(StrEnum):
