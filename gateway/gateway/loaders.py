@@ -4,12 +4,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from crm.customers.v1 import contact_pb2, contact_service_pb2, customer_service_pb2
-from crm.identity.v1 import department_service_pb2, role_service_pb2, user_service_pb2
+from crm.identity.v1 import department_service_pb2, partner_service_pb2, role_service_pb2, user_service_pb2
 from strawberry.dataloader import DataLoader
 
 from gateway.calls import Calls
 from gateway.types.customers import Contact, Customer
 from gateway.types.identity import Department, Role, User
+from gateway.types.partners import Partner
 
 BATCH = 200
 """The most names that a service takes at once."""
@@ -38,11 +39,21 @@ class Loaders:
             request = role_service_pb2.BatchGetRolesRequest(names=names)
             return map(Role, (await calls(services.roles.BatchGetRoles, request)).roles)
 
+        async def partners(names: list[str]) -> Iterable[Any]:
+            request = partner_service_pb2.BatchGetPartnersRequest(names=names)
+            return map(Partner, (await calls(services.partners.BatchGetPartners, request)).partners)
+
         async def customers(names: list[str]) -> Iterable[Any]:
             request = customer_service_pb2.BatchGetCustomersRequest(names=names)
             return map(Customer, (await calls(services.customers.BatchGetCustomers, request)).customers)
 
-        fetches = {"users": users, "departments": departments, "roles": roles, "customers": customers}
+        fetches = {
+            "users": users,
+            "departments": departments,
+            "roles": roles,
+            "partners": partners,
+            "customers": customers,
+        }
         self._by_collection = {name: _loader(fetch) for name, fetch in fetches.items()}
         self.contacts: DataLoader[str, list[Contact]] = DataLoader(
             load_fn=lambda customers: _contacts(calls, customers), max_batch_size=CONTACT_BATCH

@@ -13,6 +13,7 @@ TYPES = {
     "users": ("gateway.types.identity", "User"),
     "departments": ("gateway.types.identity", "Department"),
     "roles": ("gateway.types.identity", "Role"),
+    "partners": ("gateway.types.partners", "Partner"),
     "customers": ("gateway.types.customers", "Customer"),
 }
 """The collections that relations lead to, with the module and name of their types. Each has a loader."""

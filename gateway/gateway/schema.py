@@ -18,6 +18,8 @@ from gateway.operations.customers import CustomersMutation, CustomersQuery
 from gateway.operations.fetching import get_node
 from gateway.operations.identity import IdentityQuery
 from gateway.operations.leads import LeadsMutation, LeadsQuery
+from gateway.operations.partners import PartnersMutation, PartnersQuery
+from gateway.operations.registrations import LeadRecordsMutation, LeadRecordsQuery
 from gateway.operations.sharing import SharingMutation, SharingQuery
 from gateway.operations.signing import SigningMutation
 from gateway.operations.subscriptions import Subscription
@@ -32,7 +34,9 @@ class Query(
     Customer360Query,
     CustomersQuery,
     SharingQuery,
+    LeadRecordsQuery,
     LeadsQuery,
+    PartnersQuery,
     TransfersQuery,
     IdentityQuery,
     AuditQuery,
@@ -48,7 +52,9 @@ class Mutation(
     SigningMutation,
     CustomersMutation,
     SharingMutation,
+    LeadRecordsMutation,
     LeadsMutation,
+    PartnersMutation,
     TransfersMutation,
     AdministrationMutation,
     TestClocksMutation,

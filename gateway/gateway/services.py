@@ -17,10 +17,11 @@ from crm.identity.v1 import (
     auth_service_pb2_grpc,
     client_service_pb2_grpc,
     department_service_pb2_grpc,
+    partner_service_pb2_grpc,
     role_service_pb2_grpc,
     user_service_pb2_grpc,
 )
-from crm.leads.v1 import follow_up_service_pb2_grpc
+from crm.leads.v1 import follow_up_service_pb2_grpc, lead_service_pb2_grpc
 
 from gateway.breaker import Breaker
 
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
     from crm.identity.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
     from crm.identity.v1.client_service_pb2_grpc import ClientServiceAsyncStub
     from crm.identity.v1.department_service_pb2_grpc import DepartmentServiceAsyncStub
+    from crm.identity.v1.partner_service_pb2_grpc import PartnerServiceAsyncStub
     from crm.identity.v1.role_service_pb2_grpc import RoleServiceAsyncStub
     from crm.identity.v1.user_service_pb2_grpc import UserServiceAsyncStub
     from crm.leads.v1.follow_up_service_pb2_grpc import FollowUpServiceAsyncStub
+    from crm.leads.v1.lead_service_pb2_grpc import LeadServiceAsyncStub
 
 READS = ("Get", "BatchGet", "List", "Count")
 _OPTIONS = (
@@ -80,6 +83,7 @@ class Services:
         self._add_identity()
         self._add_customers()
         self.follow_ups: FollowUpServiceAsyncStub = self._stub("leads", follow_up_service_pb2_grpc.FollowUpServiceStub)
+        self.leads: LeadServiceAsyncStub = self._stub("leads", lead_service_pb2_grpc.LeadServiceStub)
         self.audits: dict[str, AuditServiceAsyncStub] = {
             service: self._stub(service, audit_service_pb2_grpc.AuditServiceStub) for service in targets
         }
@@ -95,6 +99,7 @@ class Services:
         self.departments: DepartmentServiceAsyncStub = self._stub(
             "identity", department_service_pb2_grpc.DepartmentServiceStub
         )
+        self.partners: PartnerServiceAsyncStub = self._stub("identity", partner_service_pb2_grpc.PartnerServiceStub)
         self.roles: RoleServiceAsyncStub = self._stub("identity", role_service_pb2_grpc.RoleServiceStub)
         self.clients: ClientServiceAsyncStub = self._stub("identity", client_service_pb2_grpc.ClientServiceStub)
 

@@ -24,15 +24,20 @@ TIMES = {"create_time", "update_time"}
 @derive_input(
     user_pb2.User,
     required={"username", "display_name", "department"},
-    hide={"name", "etag", "last_login_time", *TIMES},
-    references={"department", "roles"},
+    hide={"name", "etag", "kind", "last_login_time", *TIMES},
+    references={"department", "partner", "roles"},
 )
 class CreateUserInput(Input[user_pb2.User]):
     password: str = strawberry.field(description="At least 10 characters.")
     request_id: RequestId = None
 
 
-@derive_input(user_pb2.User, required={"name"}, hide={"last_login_time", *TIMES}, references={"department", "roles"})
+@derive_input(
+    user_pb2.User,
+    required={"name"},
+    hide={"kind", "last_login_time", *TIMES},
+    references={"department", "partner", "roles"},
+)
 class UpdateUserInput(Input[user_pb2.User]):
     request_id: RequestId = None
 

@@ -5,14 +5,15 @@ from typing import Any
 
 from chassis.errors import Invalid
 from crm.customers.v1 import contact_service_pb2, customer_service_pb2
-from crm.identity.v1 import department_service_pb2, role_service_pb2, user_service_pb2
-from crm.leads.v1 import follow_up_service_pb2
+from crm.identity.v1 import department_service_pb2, partner_service_pb2, role_service_pb2, user_service_pb2
+from crm.leads.v1 import follow_up_service_pb2, lead_service_pb2
 
 from gateway.context import Context
 from gateway.nodes import Node
 from gateway.types.customers import Contact, Customer
 from gateway.types.identity import Department, Role, User
-from gateway.types.leads import FollowUp
+from gateway.types.leads import FollowUp, Lead
+from gateway.types.partners import Partner
 
 
 async def get_customer(context: Context, name: str) -> Customer:
@@ -51,6 +52,18 @@ async def get_follow_up(context: Context, name: str) -> FollowUp:
     return FollowUp(await context.calls(context.services.follow_ups.GetFollowUp, request))
 
 
+async def get_lead(context: Context, name: str) -> Lead:
+    """A lead. Raises CallFailed."""
+    request = lead_service_pb2.GetLeadRequest(name=name)
+    return Lead(await context.calls(context.services.leads.GetLead, request))
+
+
+async def get_partner(context: Context, name: str) -> Partner:
+    """A partner. Raises CallFailed."""
+    request = partner_service_pb2.GetPartnerRequest(name=name)
+    return Partner(await context.calls(context.services.partners.GetPartner, request))
+
+
 GETTERS: dict[str, Callable[[Context, str], Awaitable[Node]]] = {
     "customers": get_customer,
     "contacts": get_contact,
@@ -58,6 +71,8 @@ GETTERS: dict[str, Callable[[Context, str], Awaitable[Node]]] = {
     "departments": get_department,
     "roles": get_role,
     "followUps": get_follow_up,
+    "leads": get_lead,
+    "partners": get_partner,
 }
 """How the records of each collection are fetched by name."""
 

@@ -9,7 +9,7 @@ from gateway.nodes import Node
 @derive(
     user_pb2.User,
     required={"username", "display_name", "etag"},
-    relations={"department": "departments", "roles": "roles"},
+    relations={"department": "departments", "roles": "roles", "partner": "partners"},
 )
 class User(Record[user_pb2.User], Node):
     pass
