@@ -61,8 +61,8 @@ class PolicySnapshot:
         paths = policy.department_paths
         return cls(
             version=policy.version,
-            roles={item.role: _grants(item.grants, paths) for item in policy.roles},
-            clients={item.client: _grants(item.grants, paths) for item in policy.clients},
+            roles={item.role: grants_from(item.grants, paths) for item in policy.roles},
+            clients={item.client: grants_from(item.grants, paths) for item in policy.clients},
             revocations={
                 item.subject: item.not_before.seconds + item.not_before.nanos / 1e9 for item in policy.revocations
             },
@@ -94,7 +94,8 @@ class PolicySnapshot:
         )
 
 
-def _grants(grants: Iterable[role_pb2.Grant], paths: Mapping[str, str]) -> tuple[Grant, ...]:
+def grants_from(grants: Iterable[role_pb2.Grant], paths: Mapping[str, str]) -> tuple[Grant, ...]:
+    """Grants as they are sent, with the paths of the departments that custom scopes name."""
     read = []
     for grant in grants:
         reach = role_pb2.DataScope.Name(grant.scope).removeprefix("DATA_SCOPE_")

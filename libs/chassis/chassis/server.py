@@ -18,6 +18,8 @@ from chassis.authentication import Authenticator
 from chassis.clients import GrpcAuthority
 from chassis.edge import MESSAGE_BYTES, Registrar
 from chassis.errors import Invalid
+from chassis.explaining_servicer import explanation_servicer
+from chassis.handover.servicer import handover_servicers
 from chassis.health import Health, database_check
 from chassis.policy import Authority, PolicyCache
 from chassis.service import Runtime, Service, Servicer
@@ -94,7 +96,8 @@ def build_server(settings: Settings, hosted: Hosted, *, authority: Authority | N
     """
     by_service = {service.name: list(service.servicers(runtime)) for service, runtime in hosted}
     servicers = [servicer for own in by_service.values() for servicer in own]
-    servicers += [clock_servicer(settings, hosted), audit_servicer(hosted)]
+    servicers += [clock_servicer(settings, hosted), audit_servicer(hosted), *handover_servicers(hosted)]
+    servicers.append(explanation_servicer(settings, hosted))
     table = access_table([servicer.descriptor for servicer in servicers])
     policy = PolicyCache(authority or _authority(settings, hosted))
     server = grpc.server(

@@ -12,6 +12,8 @@ from chassis.settings import Settings
 
 if TYPE_CHECKING:
     from chassis.bus.handlers import Subscription
+    from chassis.explaining import Explainer
+    from chassis.handover import Handover
     from chassis.jobs import JobKind
     from chassis.policy import Authority
     from chassis.timers import Timer
@@ -50,6 +52,10 @@ class Service:
     """For `work`: what it does by the clock."""
     jobs: Callable[[Runtime], "Sequence[JobKind]"] = lambda runtime: ()
     """For the job processes that `work` starts: long-running work on a user's behalf."""
+    handover: "Handover | None" = None
+    """What it hands over when somebody leaves. Its subscription and its job are among the parts above."""
+    explainers: Sequence["Explainer"] = ()
+    """How the access to its records is explained, for `serve`."""
     authority: Callable[[Runtime], "Authority"] | None = None
     """Only of the service that signs tokens: its keys and policy, read at the source. Servers that do not host
     that service ask it over gRPC."""

@@ -15,12 +15,16 @@ from crm.customers.v1 import (
     customer_service_pb2_grpc,
     customer_share_service_pb2,
     customer_share_service_pb2_grpc,
+    pool_service_pb2,
+    pool_service_pb2_grpc,
     transfer_service_pb2,
     transfer_service_pb2_grpc,
 )
 
 from customers import api, transfer
 from customers.consumers import SUBSCRIPTIONS, TIMERS
+from customers.explainers import EXPLAINERS
+from customers.pools.api import PoolServicer
 from customers.shares import CustomerShareServicer
 from customers.transfer.api import TransferServicer
 
@@ -50,6 +54,11 @@ def servicers(runtime: Runtime) -> Sequence[Servicer]:
             custom_field_service_pb2_grpc.add_CustomFieldServiceServicer_to_server,
         ),
         Servicer(
+            pool_service_pb2.DESCRIPTOR.services_by_name["PoolService"],
+            PoolServicer(calls),
+            pool_service_pb2_grpc.add_PoolServiceServicer_to_server,
+        ),
+        Servicer(
             transfer_service_pb2.DESCRIPTOR.services_by_name["TransferService"],
             TransferServicer(calls, runtime.settings),
             transfer_service_pb2_grpc.add_TransferServiceServicer_to_server,
@@ -63,6 +72,7 @@ SERVICE = Service(
     servicers=servicers,
     subscriptions=lambda runtime: (*SUBSCRIPTIONS, organisation.subscription("customers")),
     timers=lambda runtime: TIMERS,
+    explainers=EXPLAINERS,
     jobs=transfer.job_kinds,
 )
 

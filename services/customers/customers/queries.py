@@ -42,12 +42,15 @@ REACHABLE = Reachable(
         "customer.read": ANY_LEVEL,
         "customer.export": ANY_LEVEL,
         "contact.read": ANY_LEVEL,
+        "follow_up.read": ANY_LEVEL,
         "customer.update": COLLABORATION,
         "contact.create": COLLABORATION,
         "contact.update": COLLABORATION,
+        "follow_up.create": COLLABORATION,
     },
 )
-"""Which customers a caller reaches. Deleting, giving away and sharing are opened by no share."""
+"""Which customers a caller reaches, follow-ups included, which are reached by their customers elsewhere. Deleting,
+giving away and sharing are opened by no share."""
 _NEWEST = SortKey(Customer.update_time, descending=True, nullable=False)
 _BY_ID = SortKey(Customer.id, descending=True, nullable=False)
 
@@ -68,6 +71,12 @@ def get_customer(session: ServiceSession, customer_id: UUID) -> Any:
 def any_customer(session: ServiceSession, customer_id: UUID) -> Any:
     """A customer as a row, whoever asks; None if there is none. For callers that judge by themselves."""
     return _ONE_CUSTOMER.first(session, id=customer_id)
+
+
+def rows_of(session: ServiceSession, ids: Sequence[UUID]) -> list[Any]:
+    """Customers as rows, in the order asked. For callers that judge by themselves."""
+    rows = {row.id: row for row in session.connection().execute(_SOME_CUSTOMERS, {"ids": list(ids)})}
+    return [rows[key] for key in ids if key in rows]
 
 
 def batch_get_customers(session: ServiceSession, ids: Sequence[UUID]) -> list[Any]:
@@ -176,7 +185,7 @@ def get_contact(session: ServiceSession, contact_id: UUID) -> Any:
         _CONTACTS.join(Customer).where(Contact.id == contact_id, reach(session, "contact.read"))
     ).first()
     if row is None:
-        raise _no_contact()
+        raise no_contact()
     return row
 
 
@@ -184,11 +193,11 @@ def lock_contact(session: ServiceSession, contact_id: UUID, permission: str) -> 
     """A contact, locked for a change together with its customer. Raises Denied NOT_YOURS or NotFound."""
     customer_id = session.scalar(select(Contact.customer_id).where(Contact.id == contact_id))
     if customer_id is None:
-        raise _no_contact()
-    lock_customer(session, customer_id, permission, read="contact.read", missing=_no_contact())
+        raise no_contact()
+    lock_customer(session, customer_id, permission, read="contact.read", missing=no_contact())
     contact = session.get(Contact, contact_id, with_for_update=True)
     if contact is None:
-        raise _no_contact()
+        raise no_contact()
     return contact
 
 
@@ -249,5 +258,6 @@ def no_customer() -> NotFound:
     return NotFound("CUSTOMER_NOT_FOUND", "there is no such customer, or you may not see it")
 
 
-def _no_contact() -> NotFound:
+def no_contact() -> NotFound:
+    """The refusal of a contact that does not exist or cannot be seen, which are told alike."""
     return NotFound("CONTACT_NOT_FOUND", "there is no such contact, or you may not see it")

@@ -20,6 +20,7 @@ from crm.leads.v1 import (
 from leads.api import FollowUpServicer, LeadServicer
 from leads.clients import GrpcCustomers
 from leads.consumers import SUBSCRIPTIONS, TIMERS
+from leads.explainers import EXPLAINERS
 
 LONGEST_PROTECTION = 3_650
 
@@ -57,6 +58,7 @@ SERVICE = Service(
     servicers=servicers,
     subscriptions=lambda runtime: (*SUBSCRIPTIONS, organisation.subscription("leads")),
     timers=lambda runtime: TIMERS,
+    explainers=EXPLAINERS,
 )
 
 

@@ -54,7 +54,7 @@ def get_follow_up(session: ServiceSession, follow_up_id: UUID) -> Any:
     """A follow-up as a row. Raises NotFound if there is none that the caller may see."""
     row = session.execute(_FOLLOW_UPS.where(FollowUp.id == follow_up_id, _visible(session))).first()
     if row is None:
-        raise NotFound("FOLLOW_UP_NOT_FOUND", "there is no such follow-up, or you may not see it")
+        raise no_follow_up()
     return row
 
 
@@ -74,3 +74,8 @@ def _visible(session: ServiceSession) -> ColumnElement[bool]:
     reached = REACHABLE.reach(session, "follow_up.read")
     everything = session.caller.scope("follow_up.read").everything
     return reached if everything else or_(FollowUp.author == session.caller.subject, reached)
+
+
+def no_follow_up() -> NotFound:
+    """The refusal of a follow-up that does not exist or cannot be seen, which are told alike."""
+    return NotFound("FOLLOW_UP_NOT_FOUND", "there is no such follow-up, or you may not see it")
