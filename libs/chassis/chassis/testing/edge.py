@@ -20,10 +20,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from chassis import cli
 from chassis.callers import Grant, Reach
 from chassis.clients import plain_channel
+from chassis.field_rules import FieldRules
 from chassis.server import RunningServer, build_server
 from chassis.service import Runtime, Service
 from chassis.settings import Settings
 from chassis.tokens import SigningKeys
+
+_EFFECT = "FIELD_EFFECT_"
 
 Metadata = tuple[tuple[str, str], ...]
 Grants: TypeAlias = Mapping[str, Reach | Grant | Sequence[Grant]]
@@ -58,10 +61,11 @@ class LocalAuthority:
         user_id: UUID | None = None,
         department_path: str = "",
         grants: Grants | None = None,
+        field_rules: FieldRules | None = None,
         **claims: Any,
     ) -> str:
-        """A token for a user who holds these grants. Further claims override those it would have."""
-        return self.keys.sign(self.claims(user_id, department_path, grants, **claims))
+        """A token for a user who holds these grants, with these rules. Further claims override those it would have."""
+        return self.keys.sign(self.claims(user_id, department_path, grants, field_rules, **claims))
 
     def client_token(self, client_id: UUID, grants: Grants | None = None, **claims: Any) -> str:
         """A token for a machine with these grants."""
@@ -93,11 +97,16 @@ class LocalAuthority:
             self._policy.version += 1
 
     def claims(
-        self, user_id: UUID | None = None, department_path: str = "", grants: Grants | None = None, **claims: Any
+        self,
+        user_id: UUID | None = None,
+        department_path: str = "",
+        grants: Grants | None = None,
+        field_rules: FieldRules | None = None,
+        **claims: Any,
     ) -> dict[str, Any]:
         """The claims of a user's token."""
         now = time.time()
-        role = self._role(grants or {})
+        role = self._role(grants or {}, field_rules or {})
         return {
             "sub": f"users/{user_id or uuid4()}",
             "iat": now,
@@ -110,13 +119,18 @@ class LocalAuthority:
             **claims,
         }
 
-    def _role(self, grants: Grants) -> str:
+    def _role(self, grants: Grants, field_rules: FieldRules) -> str:
         with self._lock:
             wanted = self._grants(grants)
-            name = f"roles/{uuid5(NAMESPACE_OID, repr([grant.SerializeToString() for grant in wanted]))}"
+            kept = [
+                role_pb2.FieldRule(entity=entity, field=field, effect=role_pb2.FieldEffect.Value(_EFFECT + effect.name))
+                for entity, rules in field_rules.items()
+                for field, effect in rules.items()
+            ]
+            name = f"roles/{uuid5(NAMESPACE_OID, repr([item.SerializeToString() for item in (*wanted, *kept)]))}"
             if name not in self._held:
                 self._held.add(name)
-                self._policy.roles.add(role=name, grants=wanted)
+                self._policy.roles.add(role=name, grants=wanted, field_rules=kept)
                 self._policy.version += 1
             return name
 
@@ -155,10 +169,14 @@ class Edge:
         return f"127.0.0.1:{self.server.port}"
 
     def metadata_for(
-        self, user_id: UUID | None = None, department_path: str = "", grants: Grants | None = None
+        self,
+        user_id: UUID | None = None,
+        department_path: str = "",
+        grants: Grants | None = None,
+        field_rules: FieldRules | None = None,
     ) -> Metadata:
         """What a user's client sends along who holds these grants. Keep it to make several calls as one user."""
-        return bearer(self.authority.token(user_id, department_path, grants))
+        return bearer(self.authority.token(user_id, department_path, grants, field_rules))
 
 
 def bearer(token: str) -> Metadata:
