@@ -231,13 +231,17 @@ def _retry_mails(service: Service, settings: Settings, chosen: argparse.Namespac
 def _verify_audit(service: Service, settings: Settings, chosen: argparse.Namespace) -> int:
     from chassis import audit
 
-    with make_runtime(settings, service).database.write(service_caller(service.name)) as session:
-        broken = audit.verify(session)
+    with make_runtime(settings, service).database.read(service_caller(service.name)) as session:
+        found = audit.verify_from(session, audit.Progress())
         unsealed, (number, digest) = audit.unsealed(session), audit.head(session)
-    if broken is not None:
-        print(f"the audit log is broken: {broken}", file=sys.stderr)
+    if found.broken is not None:
+        print(f"the audit log is broken: {found.broken}", file=sys.stderr)
         return _PROBLEM
-    print(f"the audit log is whole; last block {number} {digest}; {unsealed} entries not sealed yet")
+    erased = found.progress.erased + found.progress.tail_erased
+    print(
+        f"the audit log is whole; last block {number} {digest}; {unsealed} entries not sealed yet;"
+        f" the content of {erased} was erased"
+    )
     return 0
 
 

@@ -229,8 +229,8 @@ class MethodEdge:
             yield request
 
     def _note(self, error: Exception, request: Any) -> None:
-        """Log that the caller may not do this. What another service refused is in that service's log."""
-        if isinstance(error, Denied):
+        """Log that the caller may not do this, or could not sign in. What another service refused, that one logs."""
+        if isinstance(error, Denied) or (self._public and isinstance(error, Unauthenticated)):
             self._refusals.note(current_caller(), self._name, error, request)
 
     def _end(self, call: _Call, code: str) -> None:

@@ -23,6 +23,8 @@ OUTBOX_PENDING = Gauge("outbox_pending", "Events waiting to be published", ["ser
 OUTBOX_LAG_SECONDS = Gauge("outbox_lag_seconds", "Age of the oldest event waiting to be published", ["service"])
 EVENTS_PUBLISHED = Counter("outbox_published_total", "Events published", ["service"])
 MAILS = Counter("mails_total", "Attempts to deliver mails, by what the mail was then", ["service", "state"])
+AUDIT_UNSEALED = Gauge("audit_unsealed", "Entries of the audit log that are in no block yet", ["service"])
+AUDIT_HEAD = Gauge("audit_head_block", "The number of the last block of the audit log", ["service"])
 DEAD_LETTERS = Gauge("dead_letters", "Events set aside after their last retry", ["queue"])
 
 Check = Callable[[], str]

@@ -9,7 +9,7 @@ from chassis.audit import AuditEntry
 from chassis.audit.refusals import LIMIT, WINDOW_SECONDS, RefusalLog
 from chassis.callers import Reach, current_caller
 from chassis.db import Database
-from chassis.errors import Denied, NotFound
+from chassis.errors import Denied, NotFound, Unauthenticated
 from chassis.status import from_rpc_error
 from chassis.testing import make_caller
 from chassis.testing.edge import Edge, bearer, running
@@ -34,13 +34,17 @@ def _download(pb, calls, request, context):
     raise Denied("NOT_YOURS", "this part is not yours", permission="probe.secret")
 
 
+def _open(pb, calls, request, context):
+    raise Unauthenticated("BAD_CREDENTIALS", "the key does not fit")
+
+
 def _get(pb, calls, request, context):
     raise NotFound("PROBE_NOT_FOUND", "there is no such probe")
 
 
 @pytest.fixture(scope="module")
 def edge(probe_service, probe_url) -> Iterator[Edge]:
-    service = probe_service(CreateProbe=_create, DownloadProbe=_download, GetProbe=_get)
+    service = probe_service(CreateProbe=_create, DownloadProbe=_download, GetProbe=_get, OpenDoor=_open)
     with running([service], {"probe": probe_url}) as edge:
         yield edge
 
@@ -95,6 +99,13 @@ def test_what_is_refused_in_the_middle_of_a_stream_is_logged(edge, probe, databa
     token = edge.authority.token(grants={"probe.read": Reach.ALL})
     assert refuse(edge, probe, token, "DownloadProbe") == "NOT_YOURS"
     assert [entry.after["reason"] for entry in entries(database)] == ["NOT_YOURS"]
+
+
+def test_who_cannot_sign_in_is_logged(edge, probe, database):
+    assert refuse(edge, probe, "", "OpenDoor") == "BAD_CREDENTIALS"
+    [entry] = entries(database)
+    assert (entry.actor, entry.after["reason"]) == ("", "BAD_CREDENTIALS")
+    assert entry.after["method"] == "crm.probe.v1.ProbeService/OpenDoor"
 
 
 def test_other_failures_are_not_logged(edge, probe, database):

@@ -1,4 +1,4 @@
-"""Entries for calls that were refused because their caller may not do such a thing.
+"""Entries for calls that were refused because their caller may not do such a thing, or could not sign in.
 
 An entry is written in a transaction of its own, as that of the call is undone. Whoever is refused again and again
 fills the log with 20 entries per minute and method at most; then one entry says how many more there were.
@@ -21,7 +21,7 @@ from chassis.audit.entries import record
 from chassis.callers import Caller
 from chassis.clock import system_clock
 from chassis.db import Database
-from chassis.errors import Denied, Invalid
+from chassis.errors import DomainError, Invalid
 from chassis.idempotency import parse_request_id
 
 ACTION = "access.refused"
@@ -58,7 +58,7 @@ class RefusalLog:
         self._lock = threading.Lock()
         self._windows: dict[tuple[str, str], _Window] = {}
 
-    def note(self, caller: Caller, method: str, error: Denied, request: Any) -> None:
+    def note(self, caller: Caller, method: str, error: DomainError, request: Any) -> None:
         """Write an entry for a refused call, or count it if there were too many.
 
         What cannot be written is counted, too, and told later. Never raises: the refusal is answered in any case.
@@ -143,7 +143,7 @@ class Refusals:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="refusals", daemon=True)
 
-    def note(self, caller: Caller, method: str, error: Denied, request: Any) -> None:
+    def note(self, caller: Caller, method: str, error: DomainError, request: Any) -> None:
         """See `RefusalLog.note`; `method` is `package.Service/Method`."""
         self._logs.get(method.partition("/")[0], self._other).note(caller, method, error, request)
 

@@ -80,6 +80,8 @@ class Housekeeping:
         self._measure_at = time.monotonic() + MEASURE_SECONDS
         with self._database.read(service_caller(self._database.service)) as session:
             pending, age = session.execute(_PENDING).one()
+            metrics.AUDIT_UNSEALED.labels(self._database.service).set(audit.unsealed(session))
+            metrics.AUDIT_HEAD.labels(self._database.service).set(audit.head(session)[0])
         metrics.OUTBOX_PENDING.labels(self._database.service).set(pending)
         metrics.OUTBOX_LAG_SECONDS.labels(self._database.service).set(float(age))
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import delete, func, update
 
+from chassis import audit
 from chassis.callers import Caller
 from chassis.copying import copy_cells, text_array, write_lines
 from chassis.db import ServiceSession
@@ -43,6 +44,8 @@ class JobKind:
     """The collection of the resource names, e.g. `importJobs`."""
     run: "Callable[[JobRun], None]"
     """Does the job from its checkpoint to its end. A DomainError fails the job for good, with its reason."""
+    failed: "Callable[[JobRun, ServiceSession, str, str], None] | None" = None
+    """Told of the reason and the message for people when the job fails, in the transaction that ends it."""
 
 
 @dataclass
@@ -140,16 +143,18 @@ class JobRun:
         if output is not None:
             values["output_file"] = store_file(session, output)
         self._update(session, **values)
-        self._tell_creator(session, JobState.SUCCEEDED)
+        self._ended(session, JobState.SUCCEEDED)
 
     def fail(self, session: ServiceSession, reason: str, message: str) -> None:
         """End the job for good, saying why."""
         self._update(
             session, state=JobState.FAILED, end_time=session.now, failure_reason=reason, failure_message=message
         )
-        self._tell_creator(session, JobState.FAILED)
+        self._ended(session, JobState.FAILED)
 
-    def _tell_creator(self, session: ServiceSession, state: JobState) -> None:
+    def _ended(self, session: ServiceSession, state: JobState) -> None:
+        after = {"state": state, "processed": self.processed, **self.counters}
+        audit.record(session, "job.end", self.name, {"state": JobState.RUNNING}, after)
         if self.caller.user_id is not None:
             notify(session, self.caller.user_id, "JOB_ENDED", self.name, {"state": str(state)})
 

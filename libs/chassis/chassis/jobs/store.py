@@ -11,12 +11,13 @@ from sqlalchemy import Select, Uuid, and_, delete, func, not_, or_, select, text
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import aliased
 
+from chassis import audit
 from chassis.callers import Caller, Grant, Reach
 from chassis.db import ServiceSession
 from chassis.errors import Conflict, NotFound
 from chassis.field_rules import FieldEffect
 from chassis.jobs.model import Job, JobError, JobFile, JobState
-from chassis.names import new_id
+from chassis.names import make_name, new_id
 from chassis.telemetry import current_traceparent
 
 CHANNEL = "job"
@@ -58,6 +59,7 @@ def create_job(
     session.add(job)
     session.flush()
     session.execute(text(f"NOTIFY {CHANNEL}"))
+    audit.record(session, "job.create", make_name(kind, job.id), None, job.options)
     return job
 
 
@@ -85,6 +87,7 @@ def cancel_job(session: ServiceSession, kind: str, job_id: UUID, permission: str
         raise NotFound("JOB_NOT_FOUND", "there is no such job")
     if JobState(job.state).ended:
         raise Conflict("JOB_ENDED", "the job has ended already", state=job.state)
+    audit.record(session, "job.cancel", make_name(kind, job.id), {"state": job.state}, {"state": JobState.CANCELLED})
     job.state, job.end_time = JobState.CANCELLED, session.now
     return job
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import IO, Any
 
-from chassis import custom_fields, paging
+from chassis import audit, custom_fields, paging
 from chassis.callers import Caller
 from chassis.calls import Calls
 from chassis.db import ServiceSession
@@ -24,7 +24,7 @@ from chassis.jobs import (
     store_file,
     visible_jobs,
 )
-from chassis.names import parse_name
+from chassis.names import make_name, parse_name
 from chassis.paging import SortKey
 from chassis.settings import Settings
 from chassis.tabular import detect_format
@@ -71,7 +71,7 @@ class TransferServicer(transfer_service_pb2_grpc.TransferServiceServicer):
             request.file_name += f"\n{digest}"
 
             def create(session: ServiceSession) -> job_pb2.ImportJob:
-                job_options = _import_options(session, options)
+                job_options = {**_import_options(session, options), "sha256": digest}
                 job = create_job(session, IMPORTS, job_options, input_file=store_file(session, file))
                 return mapping.import_job_to_proto(job, [])
 
@@ -123,6 +123,7 @@ class TransferServicer(transfer_service_pb2_grpc.TransferServiceServicer):
             job = get_job(session, IMPORTS, parse_name(IMPORTS, request.name), _IMPORT)
             if not _shows_rows(session.caller, job):
                 raise Denied("FIELD_NOT_READABLE", "the file holds fields that your roles keep from you", field="name")
+            self._record_download("customer.download_import_errors", job, "")
             yield _head(error_file_name(job))
             for piece in error_file(session, job):
                 yield job_pb2.FileChunk(data=piece)
@@ -156,10 +157,17 @@ class TransferServicer(transfer_service_pb2_grpc.TransferServiceServicer):
             require_shown(session.caller, job.result.get("fields") or dict.fromkeys(CUSTOMER_RULES, 0))
             parts = read_file(session, job.output_file)
             first = next(parts)
+            self._record_download("customer.download_export", job, job.result.get("sha256", ""))
             yield _head(file_name(job.create_time, job.options["format"]))
             yield job_pb2.FileChunk(data=first)
             for part in parts:
                 yield job_pb2.FileChunk(data=part)
+
+    def _record_download(self, action: str, job: Job, digest: str) -> None:
+        """Note who takes a file away, before the first byte of it is sent."""
+        with self.calls.transaction() as session:
+            after = {"rows": job.total, "sha256": digest} if digest else {"rows": job.total}
+            audit.record(session, action, make_name(job.kind, job.id), None, after)
 
     def _receive(self, chunks: Iterator[job_pb2.UploadChunk], file: IO[bytes]) -> tuple[job_pb2.ImportOptions, str]:
         """Take the file in on disk, so that a slow upload holds no transaction. Returns its options and digest."""

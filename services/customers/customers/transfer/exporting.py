@@ -1,5 +1,6 @@
 """The export of customers to a file, as a job."""
 
+import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -61,11 +62,13 @@ def run_export(run: JobRun) -> None:
             with run.transaction() as session:
                 run.advance(session, processed=run.processed + len(page), counters={}, checkpoint={})
         writer.close()
+        file.seek(0)
         with run.transaction() as session:
             after = {"rows": run.processed, **{key: options[key] for key in ("filter", "search", "fields", "format")}}
-            audit.record(session, "customer.export", run.name, None, after)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            audit.record(session, "customer.export", run.name, None, {**after, "sha256": digest})
             shown = {field: effect_on(run.caller, ENTITY, field) or 0 for field in columns}
-            run.succeed(session, total=run.processed, output=file, result={"fields": shown})
+            run.succeed(session, total=run.processed, output=file, result={"fields": shown, "sha256": digest})
 
 
 def exported(session: ServiceSession, conditions: Filter, search: str) -> ColumnElement[bool]:

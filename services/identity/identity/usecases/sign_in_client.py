@@ -1,5 +1,7 @@
 """Sign a machine in by client credentials."""
 
+from chassis import audit
+from chassis.callers import Caller
 from chassis.db import ServiceSession
 from chassis.errors import Unauthenticated
 from sqlalchemy import select
@@ -20,4 +22,6 @@ def sign_in_client(session: ServiceSession, client_id: str, secret: str) -> Clie
     proven = matches(client.secret_digest if client else _NOBODY, secret)
     if client is None or client.disabled or not proven:
         raise Unauthenticated("BAD_CREDENTIALS", "the client id or the secret is wrong")
+    session.caller = Caller(subject=client.name)  # from here on it is known who acts
+    audit.record(session, "client.issue_token", client.name, None, None)
     return client
