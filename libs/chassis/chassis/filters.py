@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from crm.common.v1 import filter_pb2 as pb
+from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, Float, Integer, Numeric, and_, cast, false, func, literal, or_
 from sqlalchemy import true as sql_true
 
@@ -127,6 +128,19 @@ class FieldRegistry:
         if not field.sortable:
             raise Invalid("UNSORTABLE_FIELD", f"lists cannot be sorted by {field.name}", field=path)
         return SortKey(field.column, order.descending, nullable=field.nullable)
+
+
+def filter_to_json(condition_tree: pb.Filter) -> dict[str, Any]:
+    """A condition tree in the form in which it is kept; empty for the empty one."""
+    return MessageToDict(condition_tree)
+
+
+def filter_from_json(values: Mapping[str, Any], *, path: str = "filter") -> pb.Filter:
+    """Read the form in which a condition tree is kept. Raises Invalid INVALID_VALUE for what is none."""
+    try:
+        return ParseDict(values, pb.Filter(), max_recursion_depth=MAX_DEPTH * 4)
+    except ParseError:
+        raise _invalid("this is no filter", path) from None
 
 
 class _Builder:
