@@ -63,7 +63,8 @@ def check_field_rules(rules: Sequence[FieldRule], *, field: str) -> None:
     seen: set[tuple[str, str]] = set()
     for index, rule in enumerate(rules):
         named = (rule.entity, rule.field)
-        if named not in known and not _is_custom(rule, known):
+        plain = named in known and rule.field != ANY_CUSTOM
+        if not plain and not _is_custom(rule, known):
             raise Invalid(
                 "UNKNOWN_PROTECTABLE_FIELD",
                 f"{rule.entity[:100]!r} has no field {rule.field[:100]!r} that can be restricted",
