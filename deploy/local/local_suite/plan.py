@@ -125,6 +125,7 @@ def shared_environment(
         "BOOTSTRAP_ADMIN_PASSWORD": credentials.admin_password,
         "SAMPLE_PASSWORD": credentials.people_password,
         "GATEWAY_URL": gateway_url(options.host, ports["gateway"]),
+        "PUBLIC_URL": os.environ.get("PUBLIC_URL") or gateway_url(options.host, ports["gateway"]),
         "TRACE_FOLDER": str(folder.traces),
         **_mail(folder),
         "TEST_CLOCK": "1" if options.test_clock else "",

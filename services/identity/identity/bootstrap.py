@@ -1,18 +1,31 @@
 """What an installation begins with: the root department, the roles, the administrator, the suite's own clients."""
 
 from collections.abc import Mapping
+from zoneinfo import ZoneInfo
 
 from chassis import audit
 from chassis.callers import Reach, service_caller
 from chassis.db import ServiceSession
 from chassis.errors import Invalid
+from chassis.organisation import DEFAULT_WEEK
 from chassis.service import Runtime
 from sqlalchemy import exists, select
 
 from identity import passwords
+from identity.company import announce, window_texts
 from identity.grants import RoleGrant
 from identity.locks import lock_bootstrap, lock_tree
-from identity.model import Client, Department, Role, User
+from identity.model import (
+    LOCALES,
+    ORGANISATION_NAME,
+    Client,
+    Department,
+    OrganisationProfile,
+    Role,
+    StatutoryCalendar,
+    User,
+)
+from identity.password_rules import PasswordRules
 from identity.policy import bump_policy
 from identity.role_templates import ADMINISTRATOR, TEMPLATES
 from identity.secret_tokens import digest, matches
@@ -35,11 +48,12 @@ def bootstrap(runtime: Runtime) -> None:
     environment = runtime.settings.environment
     password = environment.get("BOOTSTRAP_ADMIN_PASSWORD", "")
     if password:
-        passwords.check_password(password, ADMINISTRATOR_NAME, field="BOOTSTRAP_ADMIN_PASSWORD")
+        passwords.check_password(password, ADMINISTRATOR_NAME, PasswordRules(), field="BOOTSTRAP_ADMIN_PASSWORD")
     with runtime.database.write(service_caller(runtime.database.service)) as session:
         lock_bootstrap(session)
         lock_tree(session)
         root = _root(session, environment.get("ORGANISATION_NAME", "") or "总部")
+        announce(session, _profile(session, root.display_name, runtime.settings.zone))
         administrator = _roles(session)
         if password and not session.scalar(select(exists().where(User.id.is_not(None)))):
             _administrator(session, root, administrator, password)
@@ -50,6 +64,30 @@ def bootstrap(runtime: Runtime) -> None:
 def _root(session: ServiceSession, name: str) -> Department:
     root = session.scalars(select(Department).where(Department.parent_id.is_(None))).one_or_none()
     return root or add_department(session, DepartmentDraft(name, None), None)
+
+
+def _profile(session: ServiceSession, name: str, zone: ZoneInfo) -> OrganisationProfile:
+    """The company's profile, with the working hours that services go by until they hear of it."""
+    profile = session.scalars(select(OrganisationProfile).with_for_update()).one_or_none()
+    if profile is None:
+        profile = OrganisationProfile(
+            display_name=name,
+            locale=LOCALES[0],
+            currency="CNY",
+            time_zone=zone.key,
+            fiscal_year_start_month=1,
+            fiscal_year_start_day=1,
+            first_day_of_week=1,
+            statutory_calendar=StatutoryCalendar.CHINA.value,
+            weekly={str(day + 1): window_texts(windows) for day, windows in DEFAULT_WEEK.items()},
+            week_version=1,
+            version=1,
+            update_time=session.now,
+        )
+        session.add(profile)
+        session.flush()
+        audit.record(session, "organisation.create", ORGANISATION_NAME, None, profile.snapshot())
+    return profile
 
 
 def _roles(session: ServiceSession) -> Role:

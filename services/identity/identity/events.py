@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
@@ -83,3 +83,17 @@ class OrganisationChanged:
     weekly: Sequence[WorkingDay]
     special: Sequence[WorkingDay]
     statutory_until_year: int
+
+
+@dataclass(frozen=True)
+class OffboardingStarted:
+    """Somebody leaves, or the hand-over of what they were responsible for is tried again."""
+
+    SUBJECT: ClassVar[str] = "offboarding"
+
+    offboarding: str
+    round: int
+    user: UserChanged
+    rules: Sequence[dict[str, Any]]
+    default_successor: str
+    actor: str

@@ -3,6 +3,7 @@
 The tree of departments, then the policy's version, then rows: departments, roles, users, sessions.
 """
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 from chassis.db import ServiceSession
@@ -27,10 +28,10 @@ def hold_tree(session: ServiceSession) -> None:
     session.execute(select(func.pg_advisory_xact_lock_shared(int(_Lock.TREE), 0)))
 
 
-def lock_attempts(session: ServiceSession, key: bytes) -> None:
-    """Let the login attempts for one name queue up."""
-    number = int.from_bytes(key[:4], signed=True)
-    session.execute(select(func.pg_advisory_xact_lock(int(_Lock.ATTEMPTS), number)))
+def lock_attempts(session: ServiceSession, keys: Iterable[bytes]) -> None:
+    """Let the attempts for each of the keys queue up."""
+    for number in sorted(int.from_bytes(key[:4], signed=True) for key in keys):
+        session.execute(select(func.pg_advisory_xact_lock(int(_Lock.ATTEMPTS), number)))
 
 
 def lock_bootstrap(session: ServiceSession) -> None:

@@ -9,10 +9,12 @@ from chassis.db import ServiceSession
 from chassis.service import Runtime, Service
 from chassis.timers import Timer
 
+from identity import account_consumers
 from identity.api import servicers
 from identity.authority import IdentityAuthority
 from identity.bootstrap import bootstrap
 from identity.company import announce, get_profile
+from identity.consumers import SUBSCRIPTIONS
 from identity.usecases.forget_expired import forget_expired
 
 
@@ -32,6 +34,7 @@ SERVICE = Service(
     name="identity",
     migrations=Path(__file__).resolve().parent.parent / "migrations",
     servicers=servicers,
+    subscriptions=lambda runtime: (*SUBSCRIPTIONS, *account_consumers.subscriptions(runtime)),
     timers=_timers,
     authority=IdentityAuthority,
     bootstrap=bootstrap,

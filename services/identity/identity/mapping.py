@@ -38,6 +38,7 @@ MAXIMUM_ROLES = 20
 _STATES = {
     UserState.ACTIVE: user_pb2.USER_STATE_ACTIVE,
     UserState.DEACTIVATED: user_pb2.USER_STATE_DEACTIVATED,
+    UserState.INVITED: user_pb2.USER_STATE_INVITED,
 }
 _SCOPES = {
     Reach.SELF: role_pb2.DATA_SCOPE_SELF,
@@ -73,12 +74,12 @@ def timestamp(time: datetime | None) -> Timestamp | None:
     return message
 
 
-def ids_from_names(collection: str, names: Iterable[str]) -> list[UUID]:
+def ids_from_names(collection: str, names: Iterable[str], *, field: str = "names") -> list[UUID]:
     """The ids that a batch asks for. Raises Invalid for too many or for what is no name."""
     given = list(names)
     if len(given) > MAXIMUM_NAMES:
-        raise Invalid("TOO_MANY_NAMES", f"at most {MAXIMUM_NAMES} names fit into one call", field="names")
-    return [parse_name(collection, name, field=f"names[{index}]") for index, name in enumerate(given)]
+        raise Invalid("TOO_MANY_NAMES", f"at most {MAXIMUM_NAMES} names fit into one call", field=field)
+    return [parse_name(collection, name, field=f"{field}[{index}]") for index, name in enumerate(given)]
 
 
 def user_to_proto(user: User) -> user_pb2.User:
@@ -121,7 +122,7 @@ def user_draft(message: user_pb2.User) -> UserDraft:
     )
 
 
-def department_to_proto(department: Department) -> department_pb2.Department:
+def department_to_proto(department: Department, nearest_theatre: UUID | None) -> department_pb2.Department:
     """A department as clients see it."""
     return department_pb2.Department(
         name=department.name,
@@ -130,6 +131,7 @@ def department_to_proto(department: Department) -> department_pb2.Department:
         head=make_name("users", department.head_id),
         path=department.path,
         theatre=department.theatre,
+        nearest_theatre=make_name("departments", nearest_theatre),
         etag=etag(department.version),
         create_time=timestamp(department.create_time),
         update_time=timestamp(department.update_time),
@@ -172,6 +174,11 @@ def partner_draft(message: partner_pb2.Partner) -> PartnerDraft:
         manager_id=parse_optional_name("users", message.manager, field="manager"),
         remark=message.remark,
     )
+
+
+def scope_to_proto(reach: Reach) -> role_pb2.DataScope.ValueType:
+    """How far a grant reaches, as clients see it."""
+    return _SCOPES[reach]
 
 
 def grant_to_proto(grant: RoleGrant) -> role_pb2.Grant:

@@ -6,6 +6,7 @@ once as there are processors, and never more than 8.
 
 import os
 import unicodedata
+from collections.abc import Iterable
 from importlib.resources import files
 from threading import BoundedSemaphore
 
@@ -13,8 +14,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from chassis.errors import Invalid
 
-MINIMUM_LENGTH = 10
-MAXIMUM_LENGTH = 256
+from identity.password_rules import MAXIMUM_LENGTH, PasswordRules
 
 # Argon2id above OWASP's least cost of 19 MiB and 2 passes; one lane, as calls already run side by side.
 _hasher = PasswordHasher(time_cost=2, memory_cost=32 * 1024, parallelism=1)
@@ -24,17 +24,20 @@ _NOBODY = _hasher.hash("no password has this hash" + os.urandom(16).hex())
 _COMMON = frozenset(files("identity").joinpath("common_passwords.txt").read_text("ascii").split())
 
 
-def check_password(password: str, username: str, *, field: str) -> None:
+def check_password(password: str, username: str, rules: PasswordRules, *, field: str) -> None:
     """Raise Invalid unless the password is fit for the user."""
     plain = _normal(password)
-    if len(plain) < MINIMUM_LENGTH:
-        raise Invalid("PASSWORD_TOO_SHORT", f"a password needs at least {MINIMUM_LENGTH} characters", field=field)
-    if len(plain) > MAXIMUM_LENGTH:
-        raise Invalid("PASSWORD_TOO_LONG", f"a password has at most {MAXIMUM_LENGTH} characters", field=field)
+    rules.check(plain, field=field)
     if plain.casefold() == username.strip().casefold():
         raise Invalid("PASSWORD_IS_USERNAME", "the password must differ from the login name", field=field)
     if plain.casefold() in _COMMON or len(set(plain)) < 4:
         raise Invalid("PASSWORD_TOO_COMMON", "this password is among the first that are guessed", field=field)
+
+
+def ensure_new(password: str, former: Iterable[str], *, field: str) -> None:
+    """Raise Invalid if the password is one of the former ones, given by their hashes. Each takes time."""
+    if any(verify_password(password_hash, password) for password_hash in former):
+        raise Invalid("PASSWORD_REUSED", "take a password that you have not had lately", field=field)
 
 
 def hash_password(password: str) -> str:

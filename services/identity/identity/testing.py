@@ -196,6 +196,7 @@ def running_suite(url: str, **environment: str) -> Iterator[Suite]:
             "DATABASE_URL_IDENTITY": url,
             "TOKEN_SIGNING_KEY": pem_key(),
             "DATA_KEYS": f"test:{new_key()}",
+            "PUBLIC_URL": "https://crm.example.com",
             "BOOTSTRAP_ADMIN_PASSWORD": ADMIN_PASSWORD,
             "SERVICE_CLIENT_SECRET_CUSTOMERS": SERVICE_SECRET,
             **environment,

@@ -13,7 +13,7 @@ import jwt
 from chassis.errors import Invalid
 from chassis.names import make_name, new_id
 from chassis.settings import Settings
-from chassis.tokens import ACCESS_TOKEN_SECONDS, SECOND_FACTOR_MISSING, SigningKeys
+from chassis.tokens import ACCESS_TOKEN_SECONDS, MUST_CHANGE_PASSWORD, SECOND_FACTOR_MISSING, SigningKeys
 
 from identity.model import Client
 from identity.policy import LONGEST_ACCESS_TOKEN
@@ -51,6 +51,8 @@ class TokenIssuer:
         }
         if admission.limited:
             claims[SECOND_FACTOR_MISSING] = True
+        if admission.must_change_password:
+            claims[MUST_CHANGE_PASSWORD] = True
         if user.partner_id is not None:
             claims["partner"] = make_name("partners", user.partner_id)
         return self._sign(user.name, admission.issued_at, admission.policy_version, claims)

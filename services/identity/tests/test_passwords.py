@@ -2,6 +2,7 @@
 
 import pytest
 from chassis.errors import Invalid
+from identity.password_rules import PasswordRules
 from identity.passwords import check_password, hash_password, verify_password
 
 
@@ -20,10 +21,10 @@ from identity.passwords import check_password, hash_password, verify_password
 )
 def test_password_rules(password, reason):
     if not reason:
-        check_password(password, "wang.xiaoming", field="password")
+        check_password(password, "wang.xiaoming", PasswordRules(), field="password")
         return
     with pytest.raises(Invalid) as caught:
-        check_password(password, "wang.xiaoming", field="password")
+        check_password(password, "wang.xiaoming", PasswordRules(), field="password")
     assert (caught.value.reason, caught.value.field) == (reason, "password")
 
 

@@ -6,6 +6,6 @@ by which mail programs show one copy.
 """
 
 from chassis.mail.model import KEPT, MailState, OutgoingMail, create_table, purge, retry, unsent
-from chassis.mail.sending import send
+from chassis.mail.sending import SUBJECT_LENGTH, send
 
-__all__ = ["KEPT", "MailState", "OutgoingMail", "create_table", "purge", "retry", "send", "unsent"]
+__all__ = ["KEPT", "SUBJECT_LENGTH", "MailState", "OutgoingMail", "create_table", "purge", "retry", "send", "unsent"]

@@ -11,6 +11,8 @@ from crm.identity.v1 import (
     client_service_pb2_grpc,
     department_service_pb2,
     department_service_pb2_grpc,
+    offboarding_service_pb2,
+    offboarding_service_pb2_grpc,
     organisation_calendar_service_pb2,
     organisation_calendar_service_pb2_grpc,
     organisation_service_pb2,
@@ -30,14 +32,17 @@ from crm.identity.v1 import (
 from identity.api.auth import AuthServicer
 from identity.api.clients import ClientServicer
 from identity.api.departments import DepartmentServicer
+from identity.api.offboardings import OffboardingServicer
 from identity.api.organisation import OrganisationCalendarServicer, OrganisationServicer
 from identity.api.partners import PartnerServicer
+from identity.api.people import people_servicers
 from identity.api.policy import PolicyServicer
 from identity.api.roles import RoleServicer
 from identity.api.signing import signing_servicers
 from identity.api.user_access import UserAccessServicer
 from identity.api.users import UserServicer
 from identity.authority import IdentityAuthority
+from identity.clients import Handovers
 from identity.tokens import TokenIssuer
 
 
@@ -65,6 +70,11 @@ def servicers(runtime: Runtime) -> Sequence[Servicer]:
             department_service_pb2.DESCRIPTOR.services_by_name["DepartmentService"],
             DepartmentServicer(calls),
             department_service_pb2_grpc.add_DepartmentServiceServicer_to_server,
+        ),
+        Servicer(
+            offboarding_service_pb2.DESCRIPTOR.services_by_name["OffboardingService"],
+            OffboardingServicer(calls, Handovers(runtime.settings)),
+            offboarding_service_pb2_grpc.add_OffboardingServiceServicer_to_server,
         ),
         Servicer(
             organisation_service_pb2.DESCRIPTOR.services_by_name["OrganisationService"],
@@ -96,5 +106,6 @@ def servicers(runtime: Runtime) -> Sequence[Servicer]:
             PolicyServicer(authority),
             policy_service_pb2_grpc.add_PolicyServiceServicer_to_server,
         ),
+        *people_servicers(runtime, calls),
         *signing_servicers(runtime, calls, issuer),
     )

@@ -1,5 +1,8 @@
 """AuthService."""
 
+from contextlib import AbstractContextManager
+from uuid import UUID
+
 from chassis.callers import Caller, current_caller
 from chassis.calls import Calls
 from chassis.clock import system_clock
@@ -10,11 +13,14 @@ from crm.identity.v1 import auth_service_pb2, auth_service_pb2_grpc, user_pb2
 from google.protobuf.empty_pb2 import Empty
 from grpc import ServicerContext
 
-from identity import mapping, passwords, queries
+from identity import mapping, passwords, queries, sign_in_mapping
 from identity.authority import IdentityAuthority
+from identity.password_rules import read_rules
 from identity.policy import policy_version
 from identity.tokens import TokenIssuer, session_of
-from identity.usecases import change_password, refresh_tokens, sign_in, sign_in_client, sign_out
+from identity.usecases import change_password, complete_login, refresh_tokens, sign_in, sign_in_client, sign_out
+from identity.usecases.open_session import Admission
+from identity.usecases.set_password import former_passwords
 
 
 class AuthServicer(auth_service_pb2_grpc.AuthServiceServicer):
@@ -29,17 +35,36 @@ class AuthServicer(auth_service_pb2_grpc.AuthServiceServicer):
         with self.calls.transaction() as session:
             attempt = sign_in.begin_attempt(session, request.username)
         proven = passwords.verify_password(attempt.password_hash, request.password)
-        admission = self._admit(attempt) if proven else None
-        if admission is None:
+        entry = self._admit(attempt) if proven else None
+        if entry is None:
             with self.calls.transaction() as session:
                 sign_in.refuse(session, attempt)
             raise Unauthenticated("BAD_CREDENTIALS", "the user name or the password is wrong")
-        return mapping.token_pair(self.issuer.for_user(admission), admission.refresh_token)
+        return sign_in_mapping.entry_to_proto(entry, self.issuer)
 
-    def _admit(self, attempt: sign_in.Attempt) -> sign_in.Admission | None:
-        caller = Caller(subject=make_name("users", attempt.user_id), user_id=attempt.user_id)
-        with self.calls.database.write(caller) as session:
+    def _admit(self, attempt: sign_in.Attempt) -> Admission | complete_login.Challenge | None:
+        with self._as_user(attempt.user_id) as session:
             return sign_in.admit(session, attempt)
+
+    def CompleteLogin(
+        self, request: auth_service_pb2.CompleteLoginRequest, context: ServicerContext
+    ) -> auth_service_pb2.TokenPair:
+        with self.calls.read() as session:
+            user_id = complete_login.challenged_user(session, request.challenge)
+        outcome: Admission | complete_login.Refusal = complete_login.Refusal.CHALLENGE
+        if user_id is not None:
+            with self._as_user(user_id) as session:
+                outcome = complete_login.complete_login(session, user_id, request.challenge, request.code)
+        if outcome is complete_login.Refusal.CODE:
+            raise Unauthenticated(outcome.value, "the code is wrong or was used before; wait for the next one")
+        if isinstance(outcome, complete_login.Refusal):
+            raise Unauthenticated(outcome.value, "this login took too long or is finished; sign in again")
+        return sign_in_mapping.entry_to_proto(outcome, self.issuer)
+
+    def _as_user(self, user_id: UUID | None) -> AbstractContextManager[ServiceSession]:
+        """A transaction in the name of the user who signs in."""
+        caller = Caller(subject=make_name("users", user_id), user_id=user_id)
+        return self.calls.database.write(caller)
 
     def RefreshTokens(
         self, request: auth_service_pb2.RefreshTokensRequest, context: ServicerContext
@@ -48,7 +73,7 @@ class AuthServicer(auth_service_pb2_grpc.AuthServiceServicer):
             outcome = refresh_tokens.refresh_tokens(session, request.refresh_token)
         if isinstance(outcome, refresh_tokens.Refusal):
             raise Unauthenticated(outcome.value, "this refresh token works no more; sign in again")
-        return mapping.token_pair(self.issuer.for_user(outcome), outcome.refresh_token)
+        return sign_in_mapping.entry_to_proto(outcome, self.issuer)
 
     def Logout(self, request: auth_service_pb2.LogoutRequest, context: ServicerContext) -> Empty:
         with self.calls.transaction() as session:
@@ -73,13 +98,15 @@ class AuthServicer(auth_service_pb2_grpc.AuthServiceServicer):
 
     def ChangePassword(self, request: auth_service_pb2.ChangePasswordRequest, context: ServicerContext) -> Empty:
         with self.calls.transaction() as session:
-            username = queries.get_own_user(session).username
-            passwords.check_password(request.new_password, username, field="new_password")
+            user = queries.get_own_user(session)
+            passwords.check_password(request.new_password, user.username, read_rules(session), field="new_password")
             if request.new_password == request.current_password:
                 raise Invalid("PASSWORD_UNCHANGED", "the new password is the present one", field="new_password")
-            attempt = sign_in.begin_own_attempt(session)
+            attempt, former = sign_in.begin_own_attempt(session), former_passwords(session, user.id)
         # Judged inside the write, so that a retry of a call that took effect gets its answer again.
         proven = passwords.verify_password(attempt.password_hash, request.current_password)
+        if proven:
+            passwords.ensure_new(request.new_password, former, field="new_password")
         password_hash = passwords.hash_password(request.new_password)
         keep = session_of(current_caller().token)
 

@@ -10,6 +10,7 @@ from grpc import ServicerContext
 
 from identity import mapping, passwords, queries
 from identity.model import User
+from identity.password_rules import read_rules
 from identity.usecases import create_user, reset_password, update_user
 from identity.user_fields import USER_FIELDS
 
@@ -48,12 +49,18 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
 
     def CreateUser(self, request: user_service_pb2.CreateUserRequest, context: ServicerContext) -> user_pb2.User:
         draft = mapping.user_draft(request.user)
-        passwords.check_password(request.password, draft.username, field="password")
+        with self.calls.read() as session:
+            rules = read_rules(session)
+        passwords.check_password(request.password, draft.username, rules, field="password")
         password_hash = passwords.hash_password(request.password)
         return self.calls.write(
             request,
             user_pb2.User,
-            lambda session: mapping.user_to_proto(create_user.create_user(session, draft, password_hash)),
+            lambda session: mapping.user_to_proto(
+                create_user.create_user(
+                    session, draft, password_hash, must_change_password=request.must_change_password
+                )
+            ),
             secret_fields=["password"],
         )
 
@@ -76,12 +83,14 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
     ) -> user_pb2.User:
         user_id = parse_name("users", request.name)
         with self.calls.read() as session:
-            username = queries.get_user(session, user_id, "user.update").username
-        passwords.check_password(request.password, username, field="password")
+            username, rules = queries.get_user(session, user_id, "user.update").username, read_rules(session)
+        passwords.check_password(request.password, username, rules, field="password")
         password_hash = passwords.hash_password(request.password)
         return self.calls.write(
             request,
             user_pb2.User,
-            lambda session: mapping.user_to_proto(reset_password.reset_password(session, user_id, password_hash)),
+            lambda session: mapping.user_to_proto(
+                reset_password.reset_password(session, user_id, password_hash, must_change=request.must_change_password)
+            ),
             secret_fields=["password"],
         )

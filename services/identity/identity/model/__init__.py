@@ -4,6 +4,7 @@ from identity.model.base import Base, label
 from identity.model.clients import Client
 from identity.model.departments import MAXIMUM_DEPTH, Department, ensure_depth
 from identity.model.identity_providers import IdentityProvider, LinkedIdentity, PendingSignIn, UserMatching
+from identity.model.offboardings import Offboarding, OffboardingPart
 from identity.model.organisation import ORGANISATION_NAME, CompanyDay, OrganisationProfile, StatutoryCalendar
 from identity.model.partners import Partner
 from identity.model.passwords import AccountToken, FormerPassword, StoredPasswordRules, TokenPurpose
@@ -28,6 +29,8 @@ __all__ = [
     "LoginAttempt",
     "LoginChallenge",
     "LoginSession",
+    "Offboarding",
+    "OffboardingPart",
     "OrganisationProfile",
     "Partner",
     "PendingSignIn",

@@ -60,11 +60,20 @@ class LoginAttempt(Base):
     """An attempt to prove a password that did not succeed, or not yet. Times are real times."""
 
     __tablename__ = "login_attempt"
-    __table_args__ = (Index("ix_login_attempt_key", "key", "time"), Index("ix_login_attempt_time", "time"))
+    __table_args__ = (
+        Index("ix_login_attempt_key", "key", "time"),
+        Index("ix_login_attempt_name_key", "name_key", "time"),
+        Index("ix_login_attempt_address_key", "address_key", "time"),
+        Index("ix_login_attempt_time", "time"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     key: Mapped[bytes]
-    """A digest of whose password it was, so that names typed by mistake are not kept."""
+    """A digest of whose password it was and from where, so that names typed by mistake are not kept."""
+    name_key: Mapped[bytes | None]
+    """A digest of whose it was alone."""
+    address_key: Mapped[bytes | None]
+    """A digest of where it came from alone."""
     time: Mapped[datetime]
 
 

@@ -8,6 +8,7 @@ from chassis.errors import Conflict, Invalid
 
 from identity import queries
 from identity.policy import bump_policy, end_sessions, revoke_tokens
+from identity.usecases.set_password import set_password
 from identity.usecases.sign_in import Attempt, forget_attempt
 
 
@@ -21,8 +22,7 @@ def change_password(
     user = queries.get_own_user(session, lock=True)
     if user.password_hash != attempt.password_hash:
         raise Conflict("PASSWORD_CHANGED", "the password was changed just now; start over with the new one")
-    user.password_hash = password_hash
-    session.flush()
+    set_password(session, user, password_hash)
     forget_attempt(session, attempt)
     revoke_tokens(session, end_sessions(session, user.id, keep=keep))
     audit.record(session, "user.change_password", user.name, None, None)

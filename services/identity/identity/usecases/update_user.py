@@ -13,7 +13,9 @@ from identity import queries
 from identity.locks import hold_tree
 from identity.model import Role, User, UserState, label, login_name, user_role
 from identity.policy import bump_policy, end_sessions, revoke_tokens
+from identity.reach import Relocation, ensure_reach_excludes
 from identity.uniqueness import flush_unique
+from identity.usecases.clear_heads import clear_heads
 from identity.usecases.create_user import (
     UserDraft,
     email,
@@ -48,6 +50,8 @@ def update_user(session: ServiceSession, user_id: UUID, draft: UserDraft, paths:
     if any(after[field] != before[field] for field in _STANDING):
         ended = [] if user.active else end_sessions(session, user.id)
         revoke_tokens(session, [user.name, *ended])
+    if before["state"] != after["state"] and not user.active:
+        clear_heads(session, user.id)
     audit.record(session, "user.update", user.name, before, after)
     outbox.emit(session, user.changed())
     return user
@@ -97,6 +101,7 @@ def _settle(session: ServiceSession, user: User, draft: UserDraft, paths: Set[st
         raise Invalid("REQUIRED", "name the person's department", field="department")
     department = queries.get_department(session, draft.department_id, field="department")
     ensure_may_settle(session.caller, "user.update", department)
+    ensure_reach_excludes(session.caller, user.id, Relocation(user.department_path, department.path))
     user.settle(department)
     return True
 
