@@ -21,6 +21,8 @@ from local_suite.graphql import GraphQLClient, GraphQLError
 SCHEMA = build_schema((Path(__file__).parents[2] / "gateway/gateway/schema.graphql").read_text())
 PUBLIC = {"login", "refreshTokens", "logout", "issueClientToken"}
 COLLECTIONS = {
+    "lead": "leads",
+    "partner": "partners",
     "contact": "contacts",
     "unshareCustomer": "customerShares",
     "followUp": "followUps",

@@ -19,13 +19,15 @@ PUBLIC = {
     "/crm.identity.v1.AuthService/Logout",
     "/crm.identity.v1.AuthService/RefreshTokens",
 }
-UNSCOPED = {"departments", "roles", "clients", "customFields"}
+UNSCOPED = {"departments", "roles", "clients", "partners", "customFields"}
 """Collections that whoever may read them sees whole."""
 VALID = {
     "/crm.leads.v1.FollowUpService/LogFollowUp": {"follow_up": {"method": 1, "content": "好"}},
     "/crm.customers.v1.ContactService/CreateContact": {"contact": {"display_name": "王"}},
     "/crm.identity.v1.UserService/ResetUserPassword": {"password": "Correct-horse-9"},
     "/crm.customers.v1.CustomerService/TransferCustomer": {"owner": "a user"},
+    "/crm.leads.v1.LeadService/TransferLead": {"owner": "a user"},
+    "/crm.leads.v1.LeadService/RejectLead": {"reason": "已有"},
     "/crm.customers.v1.CustomerShareService/ShareCustomer": {"user": "a user", "level": 1},
 }
 """What a request needs besides the record, to get as far as looking for it."""
@@ -88,6 +90,28 @@ def test_a_caller_without_the_permission_is_refused(channels, keys, claims, meth
         assert outcome.code != "UNAUTHENTICATED"
 
 
+PARTNERS = {
+    "/crm.leads.v1.LeadService/BatchGetLeads",
+    "/crm.leads.v1.LeadService/CountLeads",
+    "/crm.leads.v1.LeadService/GetLead",
+    "/crm.leads.v1.LeadService/ListLeads",
+    "/crm.leads.v1.LeadService/RegisterLead",
+}
+"""All that partners may do with the company's records, besides looking after their own account."""
+
+
+def test_only_these_methods_are_open_to_partners():
+    assert {method.path for method in METHODS if method.access.partners and method.access.permission} == PARTNERS
+
+
+@guarded
+def test_a_partner_is_refused_where_only_employees_are_let_in(channels, keys, claims, method: Method):
+    token = keys.sign({**claims, "partner": f"partners/{uuid4()}"})
+    outcome = call(channels[method.service], method, method.request(), token)
+    refused = (outcome.code, outcome.reason) == ("PERMISSION_DENIED", "EMPLOYEES_ONLY")
+    assert refused is not method.access.partners
+
+
 CREATE = {
     "customers": ("createCustomer", "CreateCustomerInput", lambda made: {"name": f"隐{uuid4().hex}"}),
     "contacts": ("createContact", "CreateContactInput", lambda made: {"customerId": made["customers"], "name": "隐"}),
@@ -96,6 +120,7 @@ CREATE = {
         "LogFollowUpInput",
         lambda made: {"customerId": made["customers"], "method": "CALL", "content": "隐"},
     ),
+    "leads": ("createLead", "CreateLeadInput", lambda made: {"companyName": f"隐{uuid4().hex}"}),
     "exportJobs": ("exportCustomers", "ExportCustomersInput", lambda made: {}),
 }
 
@@ -139,7 +164,7 @@ def narrow(anyone, suite):
     return organisation.user(organisation.department("独"), role)[1].token
 
 
-COLLEAGUES = {("owner",), ("customer", "owner"), ("department", "head")}
+COLLEAGUES = {("owner",), ("customer", "owner"), ("lead", "owner"), ("department", "head"), ("partner", "manager")}
 """Fields that may name any colleague, visible or not: work is given to people whose records one need not see."""
 POINTS = [
     (method, path, collection)

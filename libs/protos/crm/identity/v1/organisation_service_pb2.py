@@ -27,7 +27,7 @@ from crm.identity.v1 import organisation_pb2 as crm_dot_identity_dot_v1_dot_orga
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*crm/identity/v1/organisation_service.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\"crm/identity/v1/organisation.proto\x1a google/protobuf/field_mask.proto\"\x18\n\x16GetOrganisationRequest\"\x95\x01\n\x19UpdateOrganisationRequest\x12\x33\n\x0corganisation\x18\x01 \x01(\x0b\x32\x1d.crm.identity.v1.Organisation\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x1c\n\x1aGetOrganisationLogoRequest\"6\n\x10OrganisationLogo\x12\x14\n\x0c\x63ontent_type\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"L\n\x1aSetOrganisationLogoRequest\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\xe1\x03\n\x13OrganisationService\x12\x61\n\x0fGetOrganisation\x12\'.crm.identity.v1.GetOrganisationRequest\x1a\x1d.crm.identity.v1.Organisation\"\x06\x8a\xe7\x18\x02\x18\x01\x12z\n\x12UpdateOrganisation\x12*.crm.identity.v1.UpdateOrganisationRequest\x1a\x1d.crm.identity.v1.Organisation\"\x19\x8a\xe7\x18\x15\n\x13organisation.update\x12m\n\x13GetOrganisationLogo\x12+.crm.identity.v1.GetOrganisationLogoRequest\x1a!.crm.identity.v1.OrganisationLogo\"\x06\x8a\xe7\x18\x02\x18\x01\x12|\n\x13SetOrganisationLogo\x12+.crm.identity.v1.SetOrganisationLogoRequest\x1a\x1d.crm.identity.v1.Organisation\"\x19\x8a\xe7\x18\x15\n\x13organisation.updateb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*crm/identity/v1/organisation_service.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\"crm/identity/v1/organisation.proto\x1a google/protobuf/field_mask.proto\"\x18\n\x16GetOrganisationRequest\"\x95\x01\n\x19UpdateOrganisationRequest\x12\x33\n\x0corganisation\x18\x01 \x01(\x0b\x32\x1d.crm.identity.v1.Organisation\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x1c\n\x1aGetOrganisationLogoRequest\"6\n\x10OrganisationLogo\x12\x14\n\x0c\x63ontent_type\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"L\n\x1aSetOrganisationLogoRequest\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\xe3\x03\n\x13OrganisationService\x12\x63\n\x0fGetOrganisation\x12\'.crm.identity.v1.GetOrganisationRequest\x1a\x1d.crm.identity.v1.Organisation\"\x08\x8a\xe7\x18\x04\x18\x01 \x01\x12z\n\x12UpdateOrganisation\x12*.crm.identity.v1.UpdateOrganisationRequest\x1a\x1d.crm.identity.v1.Organisation\"\x19\x8a\xe7\x18\x15\n\x13organisation.update\x12m\n\x13GetOrganisationLogo\x12+.crm.identity.v1.GetOrganisationLogoRequest\x1a!.crm.identity.v1.OrganisationLogo\"\x06\x8a\xe7\x18\x02\x18\x01\x12|\n\x13SetOrganisationLogo\x12+.crm.identity.v1.SetOrganisationLogoRequest\x1a\x1d.crm.identity.v1.Organisation\"\x19\x8a\xe7\x18\x15\n\x13organisation.updateb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.identity.v1.organisatio
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ORGANISATIONSERVICE'].methods_by_name['GetOrganisation']._loaded_options = None
-  _globals['_ORGANISATIONSERVICE'].methods_by_name['GetOrganisation']._serialized_options = b'\212\347\030\002\030\001'
+  _globals['_ORGANISATIONSERVICE'].methods_by_name['GetOrganisation']._serialized_options = b'\212\347\030\004\030\001 \001'
   _globals['_ORGANISATIONSERVICE'].methods_by_name['UpdateOrganisation']._loaded_options = None
   _globals['_ORGANISATIONSERVICE'].methods_by_name['UpdateOrganisation']._serialized_options = b'\212\347\030\025\n\023organisation.update'
   _globals['_ORGANISATIONSERVICE'].methods_by_name['GetOrganisationLogo']._loaded_options = None
@@ -53,5 +53,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETORGANISATIONLOGOREQUEST']._serialized_start=425
   _globals['_SETORGANISATIONLOGOREQUEST']._serialized_end=501
   _globals['_ORGANISATIONSERVICE']._serialized_start=504
-  _globals['_ORGANISATIONSERVICE']._serialized_end=985
+  _globals['_ORGANISATIONSERVICE']._serialized_end=987
 # @@protoc_insertion_point(module_scope)

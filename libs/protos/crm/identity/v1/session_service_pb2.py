@@ -27,7 +27,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%crm/identity/v1/session_service.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x02\n\x07Session\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12-\n\x06method\x18\x04 \x01(\x0e\x32\x1d.crm.identity.v1.SignInMethod\x12\x15\n\rsecond_factor\x18\x05 \x01(\x08\x12\x0f\n\x07\x63urrent\x18\x06 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\">\n\x15ListMySessionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"]\n\x16ListMySessionsResponse\x12*\n\x08sessions\x18\x01 \x03(\x0b\x32\x18.crm.identity.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"8\n\x14RevokeSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"=\n\x19RevokeUserSessionsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t*d\n\x0cSignInMethod\x12\x1e\n\x1aSIGN_IN_METHOD_UNSPECIFIED\x10\x00\x12\x1b\n\x17SIGN_IN_METHOD_PASSWORD\x10\x01\x12\x17\n\x13SIGN_IN_METHOD_OIDC\x10\x02\x32\xc0\x02\n\x0eSessionService\x12i\n\x0eListMySessions\x12&.crm.identity.v1.ListMySessionsRequest\x1a\'.crm.identity.v1.ListMySessionsResponse\"\x06\x8a\xe7\x18\x02\x18\x01\x12V\n\rRevokeSession\x12%.crm.identity.v1.RevokeSessionRequest\x1a\x16.google.protobuf.Empty\"\x06\x8a\xe7\x18\x02\x18\x01\x12k\n\x12RevokeUserSessions\x12*.crm.identity.v1.RevokeUserSessionsRequest\x1a\x16.google.protobuf.Empty\"\x11\x8a\xe7\x18\r\n\x0buser.updateb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%crm/identity/v1/session_service.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x02\n\x07Session\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12-\n\x06method\x18\x04 \x01(\x0e\x32\x1d.crm.identity.v1.SignInMethod\x12\x15\n\rsecond_factor\x18\x05 \x01(\x08\x12\x0f\n\x07\x63urrent\x18\x06 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\">\n\x15ListMySessionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"]\n\x16ListMySessionsResponse\x12*\n\x08sessions\x18\x01 \x03(\x0b\x32\x18.crm.identity.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"8\n\x14RevokeSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"=\n\x19RevokeUserSessionsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t*d\n\x0cSignInMethod\x12\x1e\n\x1aSIGN_IN_METHOD_UNSPECIFIED\x10\x00\x12\x1b\n\x17SIGN_IN_METHOD_PASSWORD\x10\x01\x12\x17\n\x13SIGN_IN_METHOD_OIDC\x10\x02\x32\xc4\x02\n\x0eSessionService\x12k\n\x0eListMySessions\x12&.crm.identity.v1.ListMySessionsRequest\x1a\'.crm.identity.v1.ListMySessionsResponse\"\x08\x8a\xe7\x18\x04\x18\x01 \x01\x12X\n\rRevokeSession\x12%.crm.identity.v1.RevokeSessionRequest\x1a\x16.google.protobuf.Empty\"\x08\x8a\xe7\x18\x04\x18\x01 \x01\x12k\n\x12RevokeUserSessions\x12*.crm.identity.v1.RevokeUserSessionsRequest\x1a\x16.google.protobuf.Empty\"\x11\x8a\xe7\x18\r\n\x0buser.updateb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,9 +35,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.identity.v1.session_ser
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SESSIONSERVICE'].methods_by_name['ListMySessions']._loaded_options = None
-  _globals['_SESSIONSERVICE'].methods_by_name['ListMySessions']._serialized_options = b'\212\347\030\002\030\001'
+  _globals['_SESSIONSERVICE'].methods_by_name['ListMySessions']._serialized_options = b'\212\347\030\004\030\001 \001'
   _globals['_SESSIONSERVICE'].methods_by_name['RevokeSession']._loaded_options = None
-  _globals['_SESSIONSERVICE'].methods_by_name['RevokeSession']._serialized_options = b'\212\347\030\002\030\001'
+  _globals['_SESSIONSERVICE'].methods_by_name['RevokeSession']._serialized_options = b'\212\347\030\004\030\001 \001'
   _globals['_SESSIONSERVICE'].methods_by_name['RevokeUserSessions']._loaded_options = None
   _globals['_SESSIONSERVICE'].methods_by_name['RevokeUserSessions']._serialized_options = b'\212\347\030\r\n\013user.update'
   _globals['_SIGNINMETHOD']._serialized_start=722
@@ -53,5 +53,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVOKEUSERSESSIONSREQUEST']._serialized_start=659
   _globals['_REVOKEUSERSESSIONSREQUEST']._serialized_end=720
   _globals['_SESSIONSERVICE']._serialized_start=825
-  _globals['_SESSIONSERVICE']._serialized_end=1145
+  _globals['_SESSIONSERVICE']._serialized_end=1149
 # @@protoc_insertion_point(module_scope)
