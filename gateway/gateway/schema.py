@@ -10,6 +10,7 @@ from chassis.errors import Invalid
 from gateway.context import Info
 from gateway.fields import field
 from gateway.nodes import Key, Node
+from gateway.operations.access import AccessQuery
 from gateway.operations.administration import AdministrationMutation
 from gateway.operations.audit import AuditQuery
 from gateway.operations.clock import TestClocksMutation, TestClocksQuery
@@ -34,6 +35,7 @@ class Query(
     Customer360Query,
     CustomersQuery,
     SharingQuery,
+    AccessQuery,
     LeadRecordsQuery,
     LeadsQuery,
     PartnersQuery,

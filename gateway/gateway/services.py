@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc.aio
-from crm.common.v1 import audit_service_pb2_grpc, test_clock_service_pb2_grpc
+from crm.common.v1 import access_explanation_service_pb2_grpc, audit_service_pb2_grpc, test_clock_service_pb2_grpc
 from crm.customers.v1 import (
     contact_service_pb2_grpc,
     custom_field_service_pb2_grpc,
@@ -26,6 +26,7 @@ from crm.leads.v1 import follow_up_service_pb2_grpc, lead_service_pb2_grpc
 from gateway.breaker import Breaker
 
 if TYPE_CHECKING:
+    from crm.common.v1.access_explanation_service_pb2_grpc import AccessExplanationServiceAsyncStub
     from crm.common.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
     from crm.common.v1.test_clock_service_pb2_grpc import TestClockServiceAsyncStub
     from crm.customers.v1.contact_service_pb2_grpc import ContactServiceAsyncStub
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from crm.leads.v1.follow_up_service_pb2_grpc import FollowUpServiceAsyncStub
     from crm.leads.v1.lead_service_pb2_grpc import LeadServiceAsyncStub
 
-READS = ("Get", "BatchGet", "List", "Count")
+READS = ("Get", "BatchGet", "List", "Count", "Explain")
 _OPTIONS = (
     # A service that comes back is found again within a second.
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -84,6 +85,11 @@ class Services:
         self._add_customers()
         self.follow_ups: FollowUpServiceAsyncStub = self._stub("leads", follow_up_service_pb2_grpc.FollowUpServiceStub)
         self.leads: LeadServiceAsyncStub = self._stub("leads", lead_service_pb2_grpc.LeadServiceStub)
+        self.explanations: dict[str, AccessExplanationServiceAsyncStub] = {
+            service: self._stub(service, access_explanation_service_pb2_grpc.AccessExplanationServiceStub)
+            for service in ("customers", "leads")
+        }
+        """By service."""
         self.audits: dict[str, AuditServiceAsyncStub] = {
             service: self._stub(service, audit_service_pb2_grpc.AuditServiceStub) for service in targets
         }
