@@ -1,5 +1,7 @@
 """Exporting customers to files."""
 
+import hashlib
+
 import pytest
 from chassis import custom_fields
 from chassis.callers import Grant, Reach
@@ -42,8 +44,21 @@ def test_an_export_holds_what_a_list_shows(client, three, audited, monkeypatch):
         ["上海华诚科技2有限公司", "+8613800000002", "潜在", "li.wei"],
         ["上海华诚科技3有限公司", "+8613800000003", "成交", "li.wei"],
     ]
-    entry = audited()[-1]
-    assert (entry.action, entry.resource, entry.after["rows"]) == ("customer.export", job.name, 3)
+
+
+def test_who_exported_what_and_who_took_the_file_is_audited(client, three, audited):
+    job, content = client.export(filter=status_is("WON"), search="华诚", fields=["external_id"])
+    created, exported, ended, taken = audited()[-4:]
+    assert {entry.resource for entry in (created, exported, ended, taken)} == {job.name}
+    assert [entry.action for entry in (created, exported, ended, taken)] == [
+        "job.create", "customer.export", "job.end", "customer.download_export",
+    ]  # fmt: skip
+    assert exported.after["rows"] == 2
+    assert (exported.after["search"], exported.after["fields"]) == ("华诚", ["external_id"])
+    assert exported.after["filter"] == created.after["filter"] != {}
+    assert exported.after["sha256"] == taken.after["sha256"] == hashlib.sha256(content).hexdigest()
+    assert taken.actor == created.actor
+    assert (ended.before["state"], ended.after["state"]) == ("RUNNING", "SUCCEEDED")
 
 
 def test_filters_and_search_narrow_it(client, three):
