@@ -85,6 +85,15 @@ def find_departments(session: ServiceSession, ids: Sequence[UUID]) -> list[Depar
     return _in_order(ids, session.scalars(select(Department).where(Department.id.in_(ids))))
 
 
+def nearest_theatres(session: ServiceSession, departments: Iterable[Department]) -> dict[UUID, UUID]:
+    """The nearest theatre of each department that lies in one: itself, or the nearest above that is one."""
+    lines = {department.id: [UUID(key) for key in department.path.split("/") if key] for department in departments}
+    keys = {key for line in lines.values() for key in line}
+    theatres = set(session.scalars(select(Department.id).where(Department.id.in_(keys), Department.theatre)))
+    nearest = {key: next((each for each in reversed(line) if each in theatres), None) for key, line in lines.items()}
+    return {key: theatre for key, theatre in nearest.items() if theatre is not None}
+
+
 def list_departments(session: ServiceSession, size: int, token: str) -> Page[Department]:
     """A page of the departments, each followed by those below it."""
     return fetch_page(

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 from chassis.testing import eventually
-from crm.identity.v1 import department_pb2
+from crm.identity.v1 import department_pb2, user_pb2
 from crm.identity.v1 import department_service_pb2 as pb
 from identity.testing import grant, outcome, refused
 
@@ -59,6 +59,8 @@ def test_path_tells_the_place_in_the_tree(suite):
         "display_name": office.display_name,
         "path": office.path,
         "previous_path": "",
+        "head": "",
+        "theatre": False,
     }
 
 
@@ -207,7 +209,7 @@ def test_only_what_nothing_hangs_on_can_be_deleted(suite):
     delete(suite, empty, etag=empty.etag)
     with refused("NOT_FOUND", "DEPARTMENT_NOT_FOUND"):
         get(suite, empty)
-    assert suite.events("DepartmentDeleted")[-1] == {"department": empty.name, "version": 2}
+    assert suite.events("DepartmentDeleted")[-1] == {"department": empty.name, "version": 2, "merged_into": ""}
     assert suite.audited(empty.name) == ["department.create", "department.delete"]
 
 
@@ -225,3 +227,51 @@ def test_changes_need_the_whole_organisation(suite, permission):
             delete(suite, department, metadata=metadata)
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
         suite.departments.ListDepartments(pb.ListDepartmentsRequest(), metadata=metadata)
+
+
+def test_the_nearest_theatre_is_told(suite):
+    theatre = suite.department(name="华北战区")
+    office = suite.department(theatre.name)
+    team = suite.department(office.name)
+    theatre = update(suite, department_pb2.Department(name=theatre.name, theatre=True))
+    assert theatre.nearest_theatre == theatre.name
+    assert get(suite, team).nearest_theatre == theatre.name
+    inner = update(suite, department_pb2.Department(name=office.name, theatre=True))
+    assert get(suite, team).nearest_theatre == inner.name
+    assert suite.root.nearest_theatre == ""
+    listed = {each.name: each.nearest_theatre for each in tree(suite)}
+    assert (listed[team.name], listed[office.name], listed[suite.root.name]) == (office.name, office.name, "")
+    assert suite.events("DepartmentChanged")[-1]["theatre"] is True
+
+
+def test_only_active_users_head_departments(suite):
+    department = suite.department()
+    head = suite.user(department.name)
+    headed = update(suite, department_pb2.Department(name=department.name, head=head.name))
+    assert headed.head == head.name
+    assert suite.events("DepartmentChanged")[-1]["head"] == head.name
+    suite.update(user_pb2.User(name=head.name, state=user_pb2.USER_STATE_DEACTIVATED), "state")
+    left = get(suite, department)
+    assert (left.head, left.etag != headed.etag) == ("", True)
+    assert suite.events("DepartmentChanged")[-1]["head"] == ""
+    assert suite.audited(department.name)[-1] == "department.update"
+    with refused("INVALID_ARGUMENT", "INACTIVE_HEAD"):
+        update(suite, department_pb2.Department(name=department.name, head=head.name))
+    with refused("INVALID_ARGUMENT", "INACTIVE_HEAD"):
+        draft = department_pb2.Department(display_name="新", parent=department.name, head=head.name)
+        suite.departments.CreateDepartment(pb.CreateDepartmentRequest(department=draft), metadata=suite.admin)
+
+
+def test_a_head_who_leaves_while_being_named_does_not_stay(suite):
+    for _ in range(4):
+        department = suite.department()
+        head = suite.user(department.name)
+        gone = user_pb2.User(name=head.name, state=user_pb2.USER_STATE_DEACTIVATED)
+        with ThreadPoolExecutor(2) as pool:
+            named = department_pb2.Department(name=department.name, head=head.name)
+            calls = [
+                pool.submit(lambda each=named: outcome(lambda: update(suite, each))),
+                pool.submit(lambda each=gone: outcome(lambda: suite.update(each, "state"))),
+            ]
+            [call.result() for call in calls]
+        assert get(suite, department).head == ""

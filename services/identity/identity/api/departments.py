@@ -1,5 +1,7 @@
 """DepartmentService."""
 
+from collections.abc import Sequence
+
 from chassis.calls import Calls
 from chassis.db import ServiceSession
 from chassis.masks import changed_paths
@@ -10,7 +12,8 @@ from google.protobuf.empty_pb2 import Empty
 from grpc import ServicerContext
 
 from identity import mapping, queries
-from identity.usecases import create_department, delete_department, update_department
+from identity.model import Department
+from identity.usecases import create_department, delete_department, merge_departments, update_department
 
 
 class DepartmentServicer(department_service_pb2_grpc.DepartmentServiceServicer):
@@ -24,15 +27,15 @@ class DepartmentServicer(department_service_pb2_grpc.DepartmentServiceServicer):
     ) -> department_pb2.Department:
         department_id = parse_name("departments", request.name)
         with self.calls.read() as session:
-            return mapping.department_to_proto(queries.get_department(session, department_id))
+            return _shown(session, queries.get_department(session, department_id))
 
     def BatchGetDepartments(
         self, request: department_service_pb2.BatchGetDepartmentsRequest, context: ServicerContext
     ) -> department_service_pb2.BatchGetDepartmentsResponse:
         ids = mapping.ids_from_names("departments", request.names)
         with self.calls.read() as session:
-            found = queries.find_departments(session, ids)
-        return department_service_pb2.BatchGetDepartmentsResponse(departments=map(mapping.department_to_proto, found))
+            found = _all_shown(session, queries.find_departments(session, ids))
+        return department_service_pb2.BatchGetDepartmentsResponse(departments=found)
 
     def ListDepartments(
         self, request: department_service_pb2.ListDepartmentsRequest, context: ServicerContext
@@ -40,9 +43,8 @@ class DepartmentServicer(department_service_pb2_grpc.DepartmentServiceServicer):
         size = page_size(request.page_size)
         with self.calls.read() as session:
             page = queries.list_departments(session, size, request.page_token)
-        return department_service_pb2.ListDepartmentsResponse(
-            departments=map(mapping.department_to_proto, page.rows), next_page_token=page.next_token
-        )
+            shown = _all_shown(session, page.rows)
+        return department_service_pb2.ListDepartmentsResponse(departments=shown, next_page_token=page.next_token)
 
     def CreateDepartment(
         self, request: department_service_pb2.CreateDepartmentRequest, context: ServicerContext
@@ -51,7 +53,7 @@ class DepartmentServicer(department_service_pb2_grpc.DepartmentServiceServicer):
         return self.calls.write(
             request,
             department_pb2.Department,
-            lambda session: mapping.department_to_proto(create_department.create_department(session, draft)),
+            lambda session: _shown(session, create_department.create_department(session, draft)),
         )
 
     def UpdateDepartment(
@@ -63,8 +65,23 @@ class DepartmentServicer(department_service_pb2_grpc.DepartmentServiceServicer):
         return self.calls.write(
             request,
             department_pb2.Department,
-            lambda session: mapping.department_to_proto(
-                update_department.update_department(session, department_id, draft, paths, request.department.etag)
+            lambda session: _shown(
+                session,
+                update_department.update_department(session, department_id, draft, paths, request.department.etag),
+            ),
+        )
+
+    def MergeDepartments(
+        self, request: department_service_pb2.MergeDepartmentsRequest, context: ServicerContext
+    ) -> department_pb2.Department:
+        sources = mapping.ids_from_names("departments", request.sources, field="sources")
+        target = parse_name("departments", request.target, field="target")
+        return self.calls.write(
+            request,
+            department_pb2.Department,
+            lambda session: _shown(
+                session,
+                merge_departments.merge_departments(session, sources, target, merge_namesakes=request.merge_namesakes),
             ),
         )
 
@@ -78,3 +95,12 @@ class DepartmentServicer(department_service_pb2_grpc.DepartmentServiceServicer):
             return Empty()
 
         return self.calls.write(request, Empty, delete)
+
+
+def _shown(session: ServiceSession, department: Department) -> department_pb2.Department:
+    return _all_shown(session, [department])[0]
+
+
+def _all_shown(session: ServiceSession, departments: Sequence[Department]) -> list[department_pb2.Department]:
+    theatres = queries.nearest_theatres(session, departments)
+    return [mapping.department_to_proto(department, theatres.get(department.id)) for department in departments]

@@ -56,7 +56,10 @@ def add_department(session: ServiceSession, draft: DepartmentDraft, parent: Depa
 
 
 def check_head(session: ServiceSession, head_id: UUID | None) -> UUID | None:
-    """The head's id. Raises Invalid if there is no such user."""
-    if head_id is not None and session.get(User, head_id) is None:
+    """The head's id. Raises Invalid if there is no such user, or the user may not sign in."""
+    head = session.get(User, head_id) if head_id is not None else None
+    if head_id is not None and head is None:
         raise Invalid("UNKNOWN_USER", f"there is no user {make_name('users', head_id)}", field="head")
+    if head is not None and not head.active:
+        raise Invalid("INACTIVE_HEAD", "only somebody who may sign in heads a department", field="head")
     return head_id

@@ -1,11 +1,13 @@
 """Delete a department."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from chassis import audit, outbox
 from chassis.db import ServiceSession
 from chassis.errors import Conflict
 from chassis.etags import check_etag
+from chassis.names import make_name
 from sqlalchemy import exists, or_, select
 
 from identity import queries
@@ -27,13 +29,20 @@ def delete_department(session: ServiceSession, department_id: UUID, etag: str) -
         raise Conflict("DEPARTMENT_HAS_CHILDREN", "move or delete the departments below it first")
     if session.scalar(select(exists().where(User.department_id == department_id))):
         raise Conflict("DEPARTMENT_HAS_USERS", "move its users to other departments first")
-    naming = [{"departments": [str(department_id)]}]
-    named = or_(
-        exists().where(Role.stored_grants.contains(naming)), exists().where(Client.stored_grants.contains(naming))
-    )
-    if session.scalar(select(named)):
-        raise Conflict("DEPARTMENT_IN_GRANTS", "take it out of the grants of roles and clients that name it first")
+    ensure_not_granted(session, [department_id])
     session.delete(department)
     session.flush()
     audit.record(session, "department.delete", department.name, department.snapshot(), None)
     outbox.emit(session, DepartmentDeleted(department.name, department.version + 1))
+
+
+def ensure_not_granted(session: ServiceSession, department_ids: Iterable[UUID]) -> None:
+    """Raise Conflict if a role or client has a grant that names one of the departments."""
+    for key in department_ids:
+        naming = [{"departments": [str(key)]}]
+        named = or_(
+            exists().where(Role.stored_grants.contains(naming)), exists().where(Client.stored_grants.contains(naming))
+        )
+        if session.scalar(select(named)):
+            message = "take it out of the grants of roles and clients that name it first"
+            raise Conflict("DEPARTMENT_IN_GRANTS", message, department=make_name("departments", key))

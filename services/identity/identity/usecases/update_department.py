@@ -16,6 +16,7 @@ from identity.grants import require_everything
 from identity.locks import lock_tree
 from identity.model import Department, User, ensure_depth, label
 from identity.policy import bump_policy, revoke_tokens
+from identity.reach import Relocation, ensure_reach_stays
 from identity.uniqueness import flush_unique
 from identity.usecases.create_department import DepartmentDraft, check_head
 
@@ -32,6 +33,8 @@ def update_department(
     check_etag(etag, department.version)
     before, path_before = department.snapshot(), department.path
     _apply(session, department, draft, paths)
+    if department.path != path_before:
+        _ensure_reach_stays(session, department.path, path_before)
     if department.snapshot() == before:
         return department
     department.version += 1
@@ -48,7 +51,7 @@ def update_department(
 
 
 def _apply(session: ServiceSession, department: Department, draft: DepartmentDraft, paths: Set[str]) -> None:
-    if "head" in paths:
+    if "head" in paths and draft.head_id != department.head_id:
         department.head_id = check_head(session, draft.head_id)
     if "theatre" in paths:
         department.theatre = draft.theatre
@@ -60,6 +63,15 @@ def _apply(session: ServiceSession, department: Department, draft: DepartmentDra
         department.place(queries.get_department(session, draft.parent_id, field="parent"))
     if "display_name" in paths:
         department.display_name = label(draft.display_name, field="display_name")
+
+
+def _ensure_reach_stays(session: ServiceSession, path: str, path_before: str) -> None:
+    with session.no_autoflush:
+        tree = session.scalars(select(Department.path)).all()
+    ensure_reach_stays(
+        session.caller,
+        [Relocation(at, path + at.removeprefix(path_before) if at.startswith(path_before) else at) for at in tree],
+    )
 
 
 def _move_below(session: ServiceSession, moved: Department, path_before: str) -> Sequence[DepartmentChanged]:
