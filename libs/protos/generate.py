@@ -5,9 +5,9 @@ Give a folder to generate into another place than this one, to compare.
 
 import json
 import os
-import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,28 @@ DESCRIPTIONS = "descriptions.json"
 
 
 def generate(target: Path) -> None:
-    """Write the modules of all contracts below a folder, replacing what was there."""
-    shutil.rmtree(target / "crm", ignore_errors=True)
+    """Write the modules of all contracts below a folder, replacing what was there.
+
+    Each file is replaced whole, so that whoever imports the modules meanwhile finds all of them.
+    """
     target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".generated-", dir=target) as staging:
+        _write(Path(staging))
+        _replace(Path(staging) / "crm", target / "crm")
+
+
+def _replace(made: Path, present: Path) -> None:
+    """Let a folder hold just the files that were made."""
+    wanted = {path.relative_to(made) for path in made.rglob("*") if path.is_file()}
+    for path in sorted(wanted):
+        (present / path).parent.mkdir(parents=True, exist_ok=True)
+        (made / path).replace(present / path)
+    for path in [path for path in present.rglob("*") if path.is_file() and "__pycache__" not in path.parts]:
+        if path.relative_to(present) not in wanted:
+            path.unlink(missing_ok=True)
+
+
+def _write(target: Path) -> None:
     files = sorted(str(path.relative_to(CONTRACTS)) for path in CONTRACTS.rglob("*.proto"))
     plugins = str(Path(sys.executable).parent)
     subprocess.run(

@@ -92,6 +92,10 @@ class FieldRegistry:
             require_readable(caller or current_caller(), self._entity, name, path=path)
         return field
 
+    def knows(self, name: str) -> bool:
+        """Whether there is a field of a name."""
+        return name in self._fields or (self._dynamic is not None and self._dynamic(name) is not None)
+
     def where(
         self, condition_tree: pb.Filter, *, path: str = "filter", caller: Caller | None = None
     ) -> ColumnElement[bool]:

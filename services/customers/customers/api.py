@@ -29,6 +29,7 @@ from customers.usecases.create_customer import create_customer
 from customers.usecases.delete_contact import delete_contact
 from customers.usecases.delete_customer import delete_customer
 from customers.usecases.transfer_customer import transfer_customer
+from customers.usecases.transfer_customers import transfer_customers
 from customers.usecases.update_contact import update_contact
 from customers.usecases.update_customer import update_customer
 
@@ -113,6 +114,18 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
                 transfer_customer(session, customer_id, owner_id, reason=request.reason, etag=request.etag)
             ),
         )
+
+    def BatchTransferCustomers(
+        self, request: customer_service_pb2.BatchTransferCustomersRequest, context: Any
+    ) -> customer_service_pb2.BatchTransferCustomersResponse:
+        ids = mapping.parse_names("customers", request.names, field="names")
+        owner_id = parse_name("users", request.owner, field="owner")
+
+        def transfer(session: ServiceSession) -> customer_service_pb2.BatchTransferCustomersResponse:
+            results = transfer_customers(session, ids, owner_id, reason=request.reason)
+            return customer_service_pb2.BatchTransferCustomersResponse(results=map(mapping.result_to_proto, results))
+
+        return self.calls.write(request, customer_service_pb2.BatchTransferCustomersResponse, transfer)
 
     def DeleteCustomer(self, request: customer_service_pb2.DeleteCustomerRequest, context: Any) -> Empty:
         customer_id = parse_name("customers", request.name)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, time
 
-from chassis import jobs, sharing
+from chassis import handover, jobs, sharing
 from chassis.bus.handlers import Received, Subscription
 from chassis.db import ServiceSession
 from chassis.names import parse_name, parse_optional_name
@@ -36,11 +36,16 @@ def keep_follow_up(session: ServiceSession, received: Received) -> None:
     record_follow_up(session, follow_up)
 
 
+def keep_user(session: ServiceSession, user: identity_pb2.UserChanged) -> None:
+    """Note how a user is."""
+    learn_user(session, _user(user))
+
+
 def keep_up_with_organisation(session: ServiceSession, received: Received) -> None:
     """Note what changed of users and departments."""
     match received.name:
         case "UserChanged":
-            learn_user(session, _user(received.message(identity_pb2.UserChanged)))
+            keep_user(session, received.message(identity_pb2.UserChanged))
         case "DepartmentChanged":
             learn_department(session, _department(received.message(identity_pb2.DepartmentChanged)))
         case "DepartmentDeleted":
@@ -69,9 +74,15 @@ def purge_shares(session: ServiceSession, due: datetime) -> None:
     sharing.purge(session)
 
 
+def purge_handovers(session: ServiceSession, due: datetime) -> None:
+    """Remove hand-overs that ended long ago."""
+    handover.purge(session)
+
+
 TIMERS = (
     Timer("customers.purge_jobs", purge_jobs, daily_at=time(3, 30)),
     Timer("customers.purge_shares", purge_shares, daily_at=time(3, 40)),
+    Timer("customers.purge_handovers", purge_handovers, daily_at=time(3, 50)),
 )
 
 

@@ -39,6 +39,9 @@ def snapshot(customer: Customer) -> dict[str, Any]:
     values |= {
         "owner": make_name("users", customer.owner_id),
         "owner_department": make_name("departments", customer.owner_department_id),
+        "pool": make_name("pools", customer.pool_id),
+        "held_since": _iso(customer.held_since),
+        "locked": customer.locked or None,
         "create_time": _iso(customer.create_time),
         "last_follow_up_time": _iso(customer.last_follow_up_time),
         "version": customer.version,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from chassis import cli, organisation
+from chassis import cli, handover, organisation
 from chassis.calls import Calls
 from chassis.service import Runtime, Service, Servicer
 from crm.customers.v1 import (
@@ -24,6 +24,7 @@ from crm.customers.v1 import (
 from customers import api, transfer
 from customers.consumers import SUBSCRIPTIONS, TIMERS
 from customers.explainers import EXPLAINERS
+from customers.leaving import HANDOVER
 from customers.pools.api import PoolServicer
 from customers.shares import CustomerShareServicer
 from customers.transfer.api import TransferServicer
@@ -70,10 +71,15 @@ SERVICE = Service(
     name="customers",
     migrations=Path(__file__).resolve().parent.parent / "migrations",
     servicers=servicers,
-    subscriptions=lambda runtime: (*SUBSCRIPTIONS, organisation.subscription("customers")),
+    subscriptions=lambda runtime: (
+        *SUBSCRIPTIONS,
+        organisation.subscription("customers"),
+        handover.subscription(HANDOVER),
+    ),
     timers=lambda runtime: TIMERS,
     explainers=EXPLAINERS,
-    jobs=transfer.job_kinds,
+    jobs=lambda runtime: (*transfer.job_kinds(runtime), handover.job_kind(HANDOVER)),
+    handover=HANDOVER,
 )
 
 

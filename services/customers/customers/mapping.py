@@ -7,11 +7,12 @@ from uuid import UUID
 from chassis.etags import etag
 from chassis.masks import changed_paths
 from chassis.names import make_name, parse_name, parse_optional_name
-from crm.customers.v1 import contact_pb2, customer_pb2, timeline_pb2
+from crm.customers.v1 import contact_pb2, customer_pb2, customer_service_pb2, timeline_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.struct_pb2 import Struct, Value
 
 from customers.usecases.create_customer import CustomerDraft
+from customers.usecases.transfer_customers import TransferResult
 from customers.usecases.update_customer import CustomerPatch
 
 _KINDS = {name.removeprefix("CUSTOMER_KIND_"): number for name, number in customer_pb2.CustomerKind.items()}
@@ -49,6 +50,9 @@ def customer_to_proto(row: Any) -> customer_pb2.Customer:
         remark=row.remark,
         external_id=row.external_id,
         last_follow_up_time=row.last_follow_up_time,
+        pool=make_name("pools", row.pool_id),
+        held_since=row.held_since or row.create_time,
+        locked=row.locked,
         creator=row.creator,
         etag=etag(row.version),
         create_time=row.create_time,
@@ -89,6 +93,14 @@ def patch_from_proto(customer: customer_pb2.Customer, mask: FieldMask) -> Custom
         replace_custom_fields=whole and bool(mask.paths),
         etag=customer.etag,
     )
+
+
+def result_to_proto(result: TransferResult) -> customer_service_pb2.CustomerTransferResult:
+    """What came of giving a customer to another owner."""
+    if result.customer is not None:
+        return customer_service_pb2.CustomerTransferResult(customer=customer_to_proto(result.customer))
+    assert result.refusal is not None
+    return customer_service_pb2.CustomerTransferResult(reason=result.refusal.reason, message=result.refusal.message)
 
 
 def contact_to_proto(row: Any) -> contact_pb2.Contact:

@@ -122,7 +122,7 @@ def listed(
     """What a list, a count and an export of customers alike are made of."""
     return and_(
         reach(session, permission),
-        _registry(session).where(conditions, caller=session.caller),
+        registry(session).where(conditions, caller=session.caller),
         _found_by(session, query),
     )
 
@@ -149,7 +149,7 @@ def list_customers(
 ) -> Page[Any]:
     """A page of customers as rows."""
     size = paging.page_size(page_size)
-    keys = _registry(session).order(order_by, [_NEWEST], _BY_ID, caller=session.caller)
+    keys = registry(session).order(order_by, [_NEWEST], _BY_ID, caller=session.caller)
     statement = CUSTOMERS.where(listed(session, conditions, query))
     mark = paging.fingerprint("customers", conditions, query, order_by)
     return paging.fetch_page(session, statement, keys, size, page_token, mark)
@@ -218,7 +218,8 @@ def list_contacts(
     return paging.fetch_page(session, statement, keys, size, page_token, mark)
 
 
-def _registry(session: ServiceSession) -> FieldRegistry:
+def registry(session: ServiceSession) -> FieldRegistry:
+    """The fields of customers, the company's own included."""
     return FieldRegistry(
         CUSTOMER_FIELDS,
         dynamic=lambda name: custom_fields.dynamic_field(session, ENTITY, name, Customer.custom),

@@ -20,7 +20,8 @@ from sqlalchemy import text
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
 TABLES = (
-    "customer, contact, timeline_entry, known_user, known_department, outbox, audit_entry, custom_field, record_share"
+    "customer, contact, timeline_entry, known_user, known_department, outbox, audit_entry, custom_field, record_share, "
+    "pool, pool_member, pool_rule_version, pool_view, holding_change"
 )
 
 

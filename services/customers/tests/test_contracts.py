@@ -6,6 +6,7 @@ from inspect import getmembers, isclass
 
 import pytest
 from chassis.migrations import differences
+from chassis.names import new_id
 from crm.customers.v1 import customer_pb2, events_pb2
 from customers import events, facts, mapping, model
 from customers.main import SERVICE
@@ -21,6 +22,9 @@ SAMPLES = [
     events.CustomerTransferred("customers/1", 3, STATE, "users/2", "调岗"),
     events.CustomerDeleted("customers/1", 3),
     events.CustomersImported("importJobs/1", [STATE]),
+    events.CustomersHandedOver(
+        "", "CLAIMED", "", "", "users/2", [events.HandedOver(STATE, "users/1", "", "pools/1", closes_plans=True)]
+    ),
     events.CustomerShareChanged("customers/1", "users/1", 2, "READ_ONLY", None, active=True),
 ]
 
@@ -35,7 +39,7 @@ def test_an_event_is_its_message(event):
 def test_every_event_of_the_contract_is_published_and_sampled():
     published = {name for name, item in getmembers(events, isclass) if is_dataclass(item) and hasattr(item, "SUBJECT")}
     assert published == {type(sample).__name__ for sample in SAMPLES}
-    assert published | {"CustomerState"} == set(events_pb2.DESCRIPTOR.message_types_by_name)
+    assert published | {"CustomerState", "HandedOver"} == set(events_pb2.DESCRIPTOR.message_types_by_name)
 
 
 def test_the_names_of_kinds_and_statuses_are_those_of_the_contract():
@@ -75,7 +79,7 @@ def stored(draft: CustomerDraft) -> Customer:
     columns = {path.removeprefix("address."): value for path, value in draft.values.items()}
     now = datetime(2026, 3, 2, tzinfo=UTC)
     return Customer(
-        id=model.new_id(),
+        id=new_id(),
         **columns,
         custom=dict(draft.custom_fields),
         creator="users/1",
@@ -90,7 +94,7 @@ def test_a_customer_survives_the_way_in_and_out():
     message = mapping.customer_to_proto(entity)
     assert (message.name, message.etag, message.creator) == (entity.name, "v1", "users/1")
     assert message.create_time.ToDatetime(UTC) == entity.create_time
-    for field in ("name", "etag", "creator", "create_time", "update_time"):
+    for field in ("name", "etag", "creator", "create_time", "update_time", "held_since"):
         message.ClearField(field)
     assert message == FULL
 
@@ -98,18 +102,22 @@ def test_a_customer_survives_the_way_in_and_out():
 def test_every_field_of_a_customer_is_mapped():
     entity = stored(mapping.draft_from_proto(FULL))
     entity.owner_id = entity.owner_department_id = entity.id
-    entity.last_follow_up_time = entity.create_time
+    entity.last_follow_up_time = entity.held_since = entity.create_time
+    entity.pool_id, entity.locked = entity.id, True
     message = mapping.customer_to_proto(entity)
-    assert {field.name for field, _ in message.ListFields()} == {field.name for field in message.DESCRIPTOR.fields}
+    mapped = {field.name for field in message.DESCRIPTOR.fields} - {"hidden_fields"}
+    assert {field.name for field, _ in message.ListFields()} == mapped
 
 
 def test_every_field_of_a_customer_but_derived_ones_is_audited():
     entity = stored(mapping.draft_from_proto(FULL))
     entity.owner_id = entity.owner_department_id = entity.id
-    entity.last_follow_up_time = entity.create_time
+    entity.last_follow_up_time = entity.held_since = entity.create_time
+    entity.pool_id, entity.locked = entity.id, True
     derived = {"id", "name_key", "search_text", "grams", "update_time", "owner_id", "owner_department_id"}
-    columns = {column.key for column in Customer.__table__.columns} - derived - {"owner_department_path"}
-    assert columns | {"owner", "owner_department"} == set(facts.snapshot(entity))
+    derived |= {"owner_department_path", "pool_id", "pool_entry_time"}
+    columns = {column.key for column in Customer.__table__.columns} - derived
+    assert columns | {"owner", "owner_department", "pool"} == set(facts.snapshot(entity))
 
 
 def test_without_a_mask_a_patch_holds_what_is_set():

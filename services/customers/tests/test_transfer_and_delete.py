@@ -43,7 +43,7 @@ def test_the_new_owner_takes_over_and_is_told(database, organisation, customer, 
         [noted] = session.scalars(select(TimelineEntry))
     assert noted.kind == "OWNER_CHANGED"
     assert noted.summary == "li.wei → zhao.lei"
-    assert noted.details["reason"] == "李伟调岗"
+    assert noted.details["note"] == "李伟调岗"
 
 
 def test_nobody_is_told_what_they_did_themselves(database, organisation, customer, facts):

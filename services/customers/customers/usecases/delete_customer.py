@@ -9,7 +9,9 @@ from sqlalchemy import delete, select
 
 from customers.events import CustomerDeleted
 from customers.facts import contact_snapshot, snapshot
+from customers.holding import forget_holder, lock_held
 from customers.model import Contact, Customer, TimelineEntry
+from customers.model.pools import ChangeKind
 from customers.own_fields import ENTITY
 from customers.queries import lock_customer
 from customers.usecases.end_shares import end_shares_of
@@ -22,6 +24,7 @@ def delete_customer(session: ServiceSession, customer_id: UUID, *, etag: str = "
     contacts = session.scalars(select(Contact).where(Contact.customer_id == customer_id).order_by(Contact.id))
     end_shares_of(session, customer_id)
     sharing.forget_record(session, ENTITY, customer_id)
+    forget_holder(session, lock_held(session, Customer.id == customer_id)[0], ChangeKind.DELETED)
     audit.record(session, "customer.delete", customer.name, snapshot(customer), None)
     changes = [audit.Change("contact.delete", contact.name, contact_snapshot(contact), None) for contact in contacts]
     audit.record_all(session, changes)

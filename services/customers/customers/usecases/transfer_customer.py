@@ -2,16 +2,16 @@
 
 from uuid import UUID
 
-from chassis import audit, notifications, outbox
 from chassis.db import ServiceSession
 from chassis.etags import check_etag
 from chassis.names import make_name
 
 from customers import rules
 from customers.events import CustomerTransferred
-from customers.facts import difference, snapshot, state
-from customers.model import Customer, KnownUser, TimelineEntry, TimelineKind
-from customers.owners import Owner, find_owner, set_owner
+from customers.holding import Holder, Occasion, hand_over_each, lock_held, state_after
+from customers.model import Customer
+from customers.model.pools import ChangeKind
+from customers.owners import find_owner
 from customers.queries import lock_customer
 
 
@@ -27,40 +27,11 @@ def transfer_customer(
     check_etag(etag, customer.version)
     if customer.owner_id == owner_id:
         return customer
-    before, previous = snapshot(customer), customer.owner_id
-    set_owner(customer, owner)
-    customer.version += 1
-    customer.update_time = session.now
-    session.add(_entry(session, customer, previous, owner, stored["reason"] or ""))
-    session.flush()
-    old, new = difference(before, snapshot(customer))
-    audit.record(session, "customer.transfer", customer.name, old, new)
-    previous_name = make_name("users", previous)
-    outbox.emit(
-        session,
-        CustomerTransferred(customer.name, customer.version, state(customer), previous_name, stored["reason"] or ""),
+    [held] = lock_held(session, Customer.id == customer_id)
+    to, note = Holder(owner), stored["reason"] or ""
+    event = CustomerTransferred(
+        held.name, held.version + 1, state_after(held, to), make_name("users", held.owner_id), note
     )
-    if owner_id != session.caller.user_id:
-        params = {"customer_name": customer.display_name, "actor": session.caller.subject}
-        notifications.notify(session, owner_id, "CUSTOMER_ASSIGNED", customer.name, params)
+    hand_over_each(session, [(held, to)], Occasion(ChangeKind.TRANSFERRED, note=note), events=[event])
+    session.refresh(customer)
     return customer
-
-
-def _entry(
-    session: ServiceSession, customer: Customer, previous: UUID | None, owner: Owner, reason: str
-) -> TimelineEntry:
-    giver = session.get(KnownUser, previous) if previous else None
-    return TimelineEntry(
-        customer_id=customer.id,
-        kind=TimelineKind.OWNER_CHANGED,
-        source=session.service,
-        resource=customer.name,
-        actor=session.caller.subject,
-        summary=f"{giver.display_name if giver else '-'} → {owner.display_name}",
-        details={
-            "previous_owner": make_name("users", previous),
-            "owner": make_name("users", owner.id),
-            "reason": reason,
-        },
-        occur_time=session.now,
-    )

@@ -76,6 +76,8 @@ class FollowUp(_message.Message):
     AUTHOR_FIELD_NUMBER: _builtins.int
     REMIND_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    ASSIGNEE_FIELD_NUMBER: _builtins.int
+    FOLLOWS_OWNER_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `followUps/{uuid}`."""
@@ -89,6 +91,10 @@ class FollowUp(_message.Message):
     """The contact spoken with, `contacts/{uuid}`, or empty."""
     author: _builtins.str
     """Who logged it. Output only."""
+    assignee: _builtins.str
+    """Who is reminded instead of the author, who has left, `users/{uuid}`. Output only."""
+    follows_owner: _builtins.bool
+    """True if whoever owns the customer is reminded, and `assignee` only if nobody does. Output only."""
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened; now if not given. It cannot lie in the future."""
@@ -124,11 +130,13 @@ class FollowUp(_message.Message):
         author: _builtins.str = ...,
         remind_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        assignee: _builtins.str = ...,
+        follows_owner: _builtins.bool = ...,
         hidden_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "next_contact_time", b"next_contact_time", "occur_time", b"occur_time", "remind_time", b"remind_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "contact", b"contact", "content", b"content", "create_time", b"create_time", "customer", b"customer", "hidden_fields", b"hidden_fields", "method", b"method", "name", b"name", "next_contact_time", b"next_contact_time", "occur_time", b"occur_time", "remind_time", b"remind_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "author", b"author", "contact", b"contact", "content", b"content", "create_time", b"create_time", "customer", b"customer", "follows_owner", b"follows_owner", "hidden_fields", b"hidden_fields", "method", b"method", "name", b"name", "next_contact_time", b"next_contact_time", "occur_time", b"occur_time", "remind_time", b"remind_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -114,6 +114,7 @@ class Lead(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `leads/{uuid}`."""
     company_name: _builtins.str
@@ -172,6 +173,10 @@ class Lead(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last changed."""
 
+    @_builtins.property
+    def hidden_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The fields that are empty here because the caller's roles hide them. Output only."""
+
     def __init__(
         self,
         *,
@@ -199,10 +204,11 @@ class Lead(_message.Message):
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        hidden_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "protection_expire_time", b"protection_expire_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "city", b"city", "company_name", b"company_name", "contact_name", b"contact_name", "create_time", b"create_time", "credit_code", b"credit_code", "emails", b"emails", "etag", b"etag", "industry", b"industry", "name", b"name", "owner", b"owner", "partner", b"partner", "phones", b"phones", "protection_expire_time", b"protection_expire_time", "province", b"province", "registrant", b"registrant", "registration_state", b"registration_state", "rejection_reason", b"rejection_reason", "remark", b"remark", "requirement", b"requirement", "source", b"source", "status", b"status", "update_time", b"update_time", "wechat", b"wechat"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "city", b"city", "company_name", b"company_name", "contact_name", b"contact_name", "create_time", b"create_time", "credit_code", b"credit_code", "emails", b"emails", "etag", b"etag", "hidden_fields", b"hidden_fields", "industry", b"industry", "name", b"name", "owner", b"owner", "partner", b"partner", "phones", b"phones", "protection_expire_time", b"protection_expire_time", "province", b"province", "registrant", b"registrant", "registration_state", b"registration_state", "rejection_reason", b"rejection_reason", "remark", b"remark", "requirement", b"requirement", "source", b"source", "status", b"status", "update_time", b"update_time", "wechat", b"wechat"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

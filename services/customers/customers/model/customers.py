@@ -3,32 +3,16 @@
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
-from chassis.db import NAMING, UtcDateTime
 from chassis.formats import name_key
 from chassis.names import make_name, new_id
 from chassis.search import grams, search_text
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, MetaData, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY, INTEGER, JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, false, text
+from sqlalchemy.orm import Mapped, mapped_column
 
-# Orders and prefixes must not depend on the locale that a database was made with.
-Plain = Text(collation="C")
-
-
-class Base(DeclarativeBase):
-    """The tables of this service."""
-
-    metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map: ClassVar = {
-        datetime: UtcDateTime,
-        str: Plain,
-        list[str]: ARRAY(Text),
-        list[int]: ARRAY(INTEGER),
-        dict[str, Any]: JSONB,
-    }
+from customers.model.base import Base
 
 
 class CustomerKind(StrEnum):
@@ -94,6 +78,8 @@ class Customer(Base):
         Index("ix_customer_display_name", "display_name", "id"),
         Index("ix_customer_grams", "grams", postgresql_using="gin"),
         Index("ix_customer_tags", "tags", postgresql_using="gin"),
+        Index("ix_customer_pool", "pool_id", "pool_entry_time", "id", postgresql_where=text("pool_id IS NOT NULL")),
+        CheckConstraint("owner_id IS NULL OR pool_id IS NULL", name="holder"),
         Index("ix_customer_custom", "custom", postgresql_using="gin", postgresql_ops={"custom": "jsonb_path_ops"}),
     )
 
@@ -125,6 +111,12 @@ class Customer(Base):
     search_text: Mapped[str]
     grams: Mapped[list[int]]
     last_follow_up_time: Mapped[datetime | None]
+    pool_id: Mapped[UUID | None] = mapped_column(ForeignKey("pool.id"))
+    pool_entry_time: Mapped[datetime | None]
+    held_since: Mapped[datetime | None]
+    """Since when the owner or the pool has held it; None for the time of its creation."""
+    locked: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """True if no rule takes it from its owner."""
     creator: Mapped[str]
     version: Mapped[int]
     create_time: Mapped[datetime]

@@ -1,0 +1,43 @@
+"""The archive of customers: who they are, whom to talk to there, who holds them, and what happened with them."""
+
+from customers.model.base import Base
+from customers.model.customers import (
+    Contact,
+    Customer,
+    CustomerKind,
+    CustomerStatus,
+    KnownDepartment,
+    KnownUser,
+    TimelineEntry,
+    TimelineKind,
+    searched_text,
+)
+from customers.model.pools import (
+    ChangeKind,
+    HoldingChange,
+    Pool,
+    PoolMember,
+    PoolRole,
+    PoolRuleVersion,
+    PoolView,
+)
+
+__all__ = [
+    "Base",
+    "ChangeKind",
+    "Contact",
+    "Customer",
+    "CustomerKind",
+    "CustomerStatus",
+    "HoldingChange",
+    "KnownDepartment",
+    "KnownUser",
+    "Pool",
+    "PoolMember",
+    "PoolRole",
+    "PoolRuleVersion",
+    "PoolView",
+    "TimelineEntry",
+    "TimelineKind",
+    "searched_text",
+]
