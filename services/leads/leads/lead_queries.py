@@ -6,8 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from chassis import paging, search
+from chassis.callers import Caller
 from chassis.db import ServiceSession
 from chassis.errors import Invalid, NotFound
+from chassis.field_rules import may_read
 from chassis.filters import Field, FieldKind, FieldRegistry
 from chassis.paging import Page, SortKey
 from chassis.scopes import in_scope
@@ -15,7 +17,10 @@ from sqlalchemy import ColumnElement, and_, func, select, true
 
 from leads.model import Lead, LeadStatus, RegistrationState
 
+ENTITY = "lead"
 MAX_BATCH = 200
+_SEARCHED = ("contact_name", "phones", "emails")
+"""What is searched besides the company's name, which everybody sees who sees the lead."""
 
 _NARROWS = "none: narrows what another condition has found"
 _CREDIT_CODE = re.compile("[0-9A-Z]{18}")
@@ -56,7 +61,7 @@ LEAD_FIELDS = (
 )
 """The fields that leads are filtered and sorted by, each with the index that serves it."""
 
-REGISTRY = FieldRegistry(LEAD_FIELDS)
+REGISTRY = FieldRegistry(LEAD_FIELDS, entity=ENTITY)
 
 
 def reach(session: ServiceSession, permission: str) -> ColumnElement[bool]:
@@ -98,7 +103,7 @@ def list_leads(
 ) -> Page[Any]:
     """A page of leads as rows."""
     size = paging.page_size(page_size)
-    keys = REGISTRY.order(order_by, [_NEWEST], _BY_ID)
+    keys = REGISTRY.order(order_by, [_NEWEST], _BY_ID, caller=session.caller)
     mark = paging.fingerprint("leads", conditions, query, order_by)
     return paging.fetch_page(session, _LEADS.where(_listed(session, conditions, query)), keys, size, page_token, mark)
 
@@ -109,14 +114,18 @@ def count_leads(session: ServiceSession, *, conditions: Any, query: str) -> int:
 
 
 def _listed(session: ServiceSession, conditions: Any, query: str) -> ColumnElement[bool]:
-    return and_(reach(session, "lead.read"), REGISTRY.where(conditions), _found_by(query))
+    visible = reach(session, "lead.read")
+    return and_(visible, REGISTRY.where(conditions, caller=session.caller), _found_by(session.caller, query))
 
 
-def _found_by(query: str) -> ColumnElement[bool]:
+def _found_by(caller: Caller, query: str) -> ColumnElement[bool]:
     code = query.strip().upper()
-    if _CREDIT_CODE.fullmatch(code):
+    if _CREDIT_CODE.fullmatch(code) and may_read(caller, ENTITY, "credit_code"):
         return Lead.credit_code == code
-    return search.matches(query, Lead.grams, Lead.search_text) if code else true()
+    # Whoever does not see the whole of what is searched must not find out by its parts either.
+    whole = all(may_read(caller, ENTITY, field) for field in _SEARCHED)
+    within = None if whole else search.public_part(Lead.search_text)
+    return search.matches(query, Lead.grams, Lead.search_text, within=within) if code else true()
 
 
 def _no_lead() -> NotFound:

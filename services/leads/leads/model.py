@@ -10,7 +10,7 @@ from chassis.errors import Conflict
 from chassis.formats import company_key
 from chassis.names import make_name, new_id
 from chassis.search import grams, search_text
-from sqlalchemy import BigInteger, CheckConstraint, Index, MetaData, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, MetaData, Text, false, text
 from sqlalchemy.dialects.postgresql import ARRAY, INTEGER
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -71,12 +71,21 @@ class FollowUp(Base):
     reminder_open: Mapped[bool]
     """True while a reminder may still have to be sent."""
     remind_time: Mapped[datetime | None]
+    assignee_id: Mapped[UUID | None]
+    """Who is reminded instead of the author, who has left."""
+    follows_owner: Mapped[bool] = mapped_column(server_default=false(), default=False)
+    """True if whoever owns the customer is reminded, and the assignee only if nobody does."""
     create_time: Mapped[datetime]
 
     @property
     def name(self) -> str:
         """The resource name."""
         return make_name("followUps", self.id)
+
+    @property
+    def planner(self) -> str:
+        """Who is to get in touch again, unless it is the customer's owner: a resource name."""
+        return make_name("users", self.assignee_id) or self.author
 
 
 class LeadStatus(StrEnum):
@@ -173,7 +182,8 @@ class Lead(Base):
     def refresh_keys(self) -> None:
         """Derive what the lead is matched and searched by. Call after a change of any field that takes part."""
         self.company_key = company_key(self.company_name) if self.company_name else ""
-        self.search_text = search_text(self.company_name, self.contact_name, *self.phones, *self.emails)
+        private = (self.contact_name or "", *self.phones, *self.emails)
+        self.search_text = search_text(self.company_name, private=private)
         self.grams = grams(self.search_text)
 
     def approve(self, now: datetime, protection: timedelta) -> None:
