@@ -109,12 +109,16 @@ def make_app(settings: GatewaySettings) -> Starlette:
     async def export_file(request: Request) -> Response:
         return await downloads.export_file(request, gateway.services)
 
+    async def logo(request: Request) -> Response:
+        return await downloads.logo(request, gateway.services)
+
     routes = [
         Route("/", _home),
         Route("/graphql", graphql, methods=["GET", "POST"]),
         WebSocketRoute("/graphql", graphql_socket),
         Route("/files/importErrors/{key}", import_errors),
         Route("/files/exports/{key}", export_file),
+        Route("/files/organisation/logo", logo),
         Route("/.well-known/jwks.json", gateway.key_set),
         Route("/livez", _alive),
         Route("/readyz", gateway.ready),

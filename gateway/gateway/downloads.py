@@ -9,6 +9,7 @@ import orjson
 from chassis import telemetry
 from crm.common.v1 import job_pb2
 from crm.customers.v1 import transfer_service_pb2
+from crm.identity.v1 import organisation_service_pb2
 from opentelemetry.trace import SpanKind
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -53,6 +54,20 @@ async def export_file(request: Request, services: Services) -> Response:
         return calls.download(services.transfers.DownloadExport, wanted, seconds=DOWNLOAD_SECONDS)
 
     return await _download(request, services, chunks)
+
+
+async def logo(request: Request, services: Services) -> Response:
+    """The company's logo. Its address changes with it, so that clients may keep it."""
+    with telemetry.span_from(request.headers.get("traceparent", ""), "GET logo", kind=SpanKind.SERVER):
+        trace = {"x-trace-id": telemetry.current_trace_id()}
+        calls = Calls(services, request.headers.get("authorization", ""), origin_of(request))
+        try:
+            wanted = organisation_service_pb2.GetOrganisationLogoRequest()
+            found = await calls(services.organisation.GetOrganisationLogo, wanted)
+        except CallFailed as failure:
+            return failure_response(failure, request, trace)
+    headers = {**trace, "cache-control": "private, max-age=86400", "x-content-type-options": "nosniff"}
+    return Response(found.data, headers=headers, media_type=found.content_type)
 
 
 async def _download(request: Request, services: Services, open_: Callable[[Calls, str], Chunks]) -> Response:

@@ -11,6 +11,7 @@ from gateway.context import Info
 from gateway.fields import field
 from gateway.nodes import Key, Node
 from gateway.operations.access import AccessQuery
+from gateway.operations.accounts import AccountsMutation, AccountsQuery
 from gateway.operations.administration import AdministrationMutation
 from gateway.operations.audit import AuditQuery
 from gateway.operations.clock import TestClocksMutation, TestClocksQuery
@@ -19,8 +20,11 @@ from gateway.operations.customers import CustomersMutation, CustomersQuery
 from gateway.operations.fetching import get_node
 from gateway.operations.identity import IdentityQuery
 from gateway.operations.leads import LeadsMutation, LeadsQuery
+from gateway.operations.organisation import OrganisationMutation, OrganisationQuery
 from gateway.operations.partners import PartnersMutation, PartnersQuery
+from gateway.operations.pools import PoolsMutation, PoolsQuery
 from gateway.operations.registrations import LeadRecordsMutation, LeadRecordsQuery
+from gateway.operations.saved_views import SavedViewsMutation, SavedViewsQuery
 from gateway.operations.sharing import SharingMutation, SharingQuery
 from gateway.operations.signing import SigningMutation
 from gateway.operations.subscriptions import Subscription
@@ -39,8 +43,12 @@ class Query(
     LeadRecordsQuery,
     LeadsQuery,
     PartnersQuery,
+    PoolsQuery,
     TransfersQuery,
     IdentityQuery,
+    AccountsQuery,
+    SavedViewsQuery,
+    OrganisationQuery,
     AuditQuery,
     TestClocksQuery,
 ):
@@ -57,8 +65,12 @@ class Mutation(
     LeadRecordsMutation,
     LeadsMutation,
     PartnersMutation,
+    PoolsMutation,
     TransfersMutation,
     AdministrationMutation,
+    AccountsMutation,
+    SavedViewsMutation,
+    OrganisationMutation,
     TestClocksMutation,
 ):
     pass

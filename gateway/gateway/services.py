@@ -11,14 +11,20 @@ from crm.customers.v1 import (
     custom_field_service_pb2_grpc,
     customer_service_pb2_grpc,
     customer_share_service_pb2_grpc,
+    pool_service_pb2_grpc,
     transfer_service_pb2_grpc,
 )
 from crm.identity.v1 import (
+    account_service_pb2_grpc,
     auth_service_pb2_grpc,
     client_service_pb2_grpc,
     department_service_pb2_grpc,
+    organisation_calendar_service_pb2_grpc,
+    organisation_service_pb2_grpc,
     partner_service_pb2_grpc,
     role_service_pb2_grpc,
+    saved_view_service_pb2_grpc,
+    settings_service_pb2_grpc,
     user_service_pb2_grpc,
 )
 from crm.leads.v1 import follow_up_service_pb2_grpc, lead_service_pb2_grpc
@@ -33,12 +39,18 @@ if TYPE_CHECKING:
     from crm.customers.v1.custom_field_service_pb2_grpc import CustomFieldServiceAsyncStub
     from crm.customers.v1.customer_service_pb2_grpc import CustomerServiceAsyncStub
     from crm.customers.v1.customer_share_service_pb2_grpc import CustomerShareServiceAsyncStub
+    from crm.customers.v1.pool_service_pb2_grpc import PoolServiceAsyncStub
     from crm.customers.v1.transfer_service_pb2_grpc import TransferServiceAsyncStub
+    from crm.identity.v1.account_service_pb2_grpc import AccountServiceAsyncStub
     from crm.identity.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
     from crm.identity.v1.client_service_pb2_grpc import ClientServiceAsyncStub
     from crm.identity.v1.department_service_pb2_grpc import DepartmentServiceAsyncStub
+    from crm.identity.v1.organisation_calendar_service_pb2_grpc import OrganisationCalendarServiceAsyncStub
+    from crm.identity.v1.organisation_service_pb2_grpc import OrganisationServiceAsyncStub
     from crm.identity.v1.partner_service_pb2_grpc import PartnerServiceAsyncStub
     from crm.identity.v1.role_service_pb2_grpc import RoleServiceAsyncStub
+    from crm.identity.v1.saved_view_service_pb2_grpc import SavedViewServiceAsyncStub
+    from crm.identity.v1.settings_service_pb2_grpc import SettingsServiceAsyncStub
     from crm.identity.v1.user_service_pb2_grpc import UserServiceAsyncStub
     from crm.leads.v1.follow_up_service_pb2_grpc import FollowUpServiceAsyncStub
     from crm.leads.v1.lead_service_pb2_grpc import LeadServiceAsyncStub
@@ -105,9 +117,24 @@ class Services:
         self.departments: DepartmentServiceAsyncStub = self._stub(
             "identity", department_service_pb2_grpc.DepartmentServiceStub
         )
+        self.organisation: OrganisationServiceAsyncStub = self._stub(
+            "identity", organisation_service_pb2_grpc.OrganisationServiceStub
+        )
+        self.calendar: OrganisationCalendarServiceAsyncStub = self._stub(
+            "identity", organisation_calendar_service_pb2_grpc.OrganisationCalendarServiceStub
+        )
         self.partners: PartnerServiceAsyncStub = self._stub("identity", partner_service_pb2_grpc.PartnerServiceStub)
         self.roles: RoleServiceAsyncStub = self._stub("identity", role_service_pb2_grpc.RoleServiceStub)
         self.clients: ClientServiceAsyncStub = self._stub("identity", client_service_pb2_grpc.ClientServiceStub)
+
+        self._add_accounts()
+
+    def _add_accounts(self) -> None:
+        self.accounts: AccountServiceAsyncStub = self._stub("identity", account_service_pb2_grpc.AccountServiceStub)
+        self.settings: SettingsServiceAsyncStub = self._stub("identity", settings_service_pb2_grpc.SettingsServiceStub)
+        self.saved_views: SavedViewServiceAsyncStub = self._stub(
+            "identity", saved_view_service_pb2_grpc.SavedViewServiceStub
+        )
 
     def _add_customers(self) -> None:
         self.customers: CustomerServiceAsyncStub = self._stub(
@@ -120,6 +147,7 @@ class Services:
         self.customer_shares: CustomerShareServiceAsyncStub = self._stub(
             "customers", customer_share_service_pb2_grpc.CustomerShareServiceStub
         )
+        self.pools: PoolServiceAsyncStub = self._stub("customers", pool_service_pb2_grpc.PoolServiceStub)
         self.transfers: TransferServiceAsyncStub = self._stub(
             "customers", transfer_service_pb2_grpc.TransferServiceStub
         )

@@ -134,8 +134,8 @@ def test_a_caller_without_a_good_token_is_refused(suite, keys, claims, kind, nam
         assert refused == {("UNAUTHENTICATED", reason)}
 
 
-OWN = {"me", "changePassword", "notifications"}
-"""What concerns nobody but the caller needs no permission."""
+OWN = {"me", "changePassword", "notifications", "organisation", "workingWeek", "specialDays", "workingDays"}
+"""What concerns nobody but the caller, or everybody alike, needs no permission."""
 
 
 @every

@@ -52,14 +52,19 @@ class ResetUserPasswordInput:
 @derive_input(
     department_pb2.Department,
     required={"display_name", "parent"},
-    hide={"name", "etag", "path", *TIMES},
+    hide={"name", "etag", "path", "nearest_theatre", *TIMES},
     references={"parent", "head"},
 )
 class CreateDepartmentInput(Input[department_pb2.Department]):
     request_id: RequestId = None
 
 
-@derive_input(department_pb2.Department, required={"name"}, hide={"path", *TIMES}, references={"parent", "head"})
+@derive_input(
+    department_pb2.Department,
+    required={"name"},
+    hide={"path", "nearest_theatre", *TIMES},
+    references={"parent", "head"},
+)
 class UpdateDepartmentInput(Input[department_pb2.Department]):
     request_id: RequestId = None
 

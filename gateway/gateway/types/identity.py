@@ -18,7 +18,7 @@ class User(Record[user_pb2.User], Node):
 @derive(
     department_pb2.Department,
     required={"display_name", "path", "etag"},
-    relations={"parent": "departments", "head": "users"},
+    relations={"parent": "departments", "head": "users", "nearest_theatre": "departments"},
 )
 class Department(Record[department_pb2.Department], Node):
     pass

@@ -139,8 +139,8 @@ def _rule(day: SpecialDay) -> tuple[Window, ...] | None:
     return day.windows or None
 
 
-def announce(session: ServiceSession, profile: OrganisationProfile) -> None:
-    """Tell all services the present state of the organisation, with a new version if it is another than was told last.
+def announce(session: ServiceSession, profile: OrganisationProfile, *, repeat: bool = False) -> None:
+    """Tell all services the state of the organisation if it is another than was told last, or anyway with `repeat`.
 
     Needs the profile's lock. Besides changes, time and a new release change the state: both bring further years.
     """
@@ -150,7 +150,9 @@ def announce(session: ServiceSession, profile: OrganisationProfile) -> None:
     if last is None or last.state != _json(told):
         told = _state(session, profile, version=told.version + 1)
         learn(session, _json(told))
-    outbox.emit(session, told)
+        outbox.emit(session, told)
+    elif repeat:
+        outbox.emit(session, told)
 
 
 def _state(session: ServiceSession, profile: OrganisationProfile, version: int) -> OrganisationChanged:

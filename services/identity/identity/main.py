@@ -27,7 +27,7 @@ def _timers(runtime: Runtime) -> Sequence[Timer]:
 
 
 def _announce_organisation(session: ServiceSession, due: datetime) -> None:
-    announce(session, get_profile(session, lock=True))
+    announce(session, get_profile(session, lock=True), repeat=True)
 
 
 SERVICE = Service(

@@ -5,12 +5,14 @@ from io import BytesIO
 from uuid import uuid4
 
 import pytest
+from chassis.callers import service_caller
 from crm.identity.v1 import organisation_calendar_pb2 as calendar_pb
 from crm.identity.v1 import organisation_calendar_service_pb2 as calendars
 from crm.identity.v1 import organisation_calendar_service_pb2_grpc, organisation_service_pb2_grpc
 from crm.identity.v1 import organisation_pb2 as pb
 from crm.identity.v1 import organisation_service_pb2 as service
 from identity.bootstrap import bootstrap
+from identity.main import SERVICE
 from identity.testing import grant, refused
 from PIL import Image
 
@@ -75,6 +77,10 @@ def test_an_installation_begins_with_a_profile_that_everybody_reads(suite, profi
     assert found.statutory_calendar == pb.STATUTORY_CALENDAR_CHINA
     before = suite.events("OrganisationChanged")
     bootstrap(suite.runtime)
+    assert suite.events("OrganisationChanged") == before
+    [timer] = [each for each in SERVICE.timers(suite.runtime) if each.name == "announce-organisation"]
+    with suite.runtime.database.write(service_caller("identity")) as session:
+        timer.run(session, session.now)
     assert suite.events("OrganisationChanged") == [*before, before[-1]]
 
 
