@@ -8,16 +8,19 @@ from crm.common.v1 import filter_pb2
 from google.protobuf.descriptor import Descriptor
 
 from gateway.contracts import comment_on, enum_of, reference_name, snake
+from gateway.errors import public_path
 from gateway.scalars import FilterValue
 
 MAX_DEPTH = 20
 """How deep filters are read at all. The services allow less, and say so."""
 _SPECIAL = {"id": "name", "name": "display_name", "custom_fields": "custom"}
 
+_OPERATOR = filter_pb2.DESCRIPTOR.enum_types_by_name["Operator"]
+
 if TYPE_CHECKING:
     from enum import Enum as Operator
 else:
-    Operator = enum_of(filter_pb2.DESCRIPTOR.enum_types_by_name["Operator"])
+    Operator = enum_of(_OPERATOR)
 
 _CONDITION: Descriptor = filter_pb2.Condition.DESCRIPTOR
 _FILTER: Descriptor = filter_pb2.Filter.DESCRIPTOR
@@ -59,6 +62,22 @@ class OrderByInput:
 def to_filter(given: FilterInput | None, record: Descriptor) -> filter_pb2.Filter | None:
     """The services' form of a filter over the records of a message. Raises Invalid if it is nested too deeply."""
     return _filter(given, _names(record), 1) if given is not None else None
+
+
+def from_filter(message: filter_pb2.Filter) -> dict[str, Any] | None:
+    """A filter of the services in the form of FilterInput; None for one that matches everything."""
+    node = message.WhichOneof("node")
+    if node is None:
+        return None
+    if node == "condition":
+        condition = message.condition
+        names = {member.value: member.name for member in enum_of(_OPERATOR)}
+        values = [getattr(value, value.WhichOneof("kind") or "text") for value in condition.values]
+        operator = names.get(condition.operator)
+        return {"condition": {"field": public_path(condition.field), "operator": operator, "values": values}}
+    if node == "not":
+        return {"not": from_filter(getattr(message, "not"))}
+    return {node: [from_filter(part) for part in getattr(message, node).filters]}
 
 
 def to_order(given: list[OrderByInput] | None, record: Descriptor) -> list[filter_pb2.OrderBy]:

@@ -29,6 +29,9 @@ TIMES = {"create_time", "update_time"}
 )
 class CreateUserInput(Input[user_pb2.User]):
     password: str = strawberry.field(description="At least 10 characters.")
+    must_change_password: bool = strawberry.field(
+        default=False, description="True if the person must choose another one at the first sign-in."
+    )
     request_id: RequestId = None
 
 
@@ -46,6 +49,9 @@ class UpdateUserInput(Input[user_pb2.User]):
 class ResetUserPasswordInput:
     id: strawberry.ID
     password: str = strawberry.field(description="At least 10 characters.")
+    must_change_password: bool = strawberry.field(
+        default=False, description="True if the person must choose another one at the next sign-in."
+    )
     request_id: RequestId = None
 
 
@@ -105,7 +111,10 @@ class AdministrationMutation:
     @mutation("Creates a user.")
     async def create_user(self, info: Info, input: CreateUserInput) -> User | None:  # noqa: A002
         request = user_service_pb2.CreateUserRequest(
-            user=input.to_proto(), request_id=input.request_id or "", password=input.password
+            user=input.to_proto(),
+            request_id=input.request_id or "",
+            password=input.password,
+            must_change_password=input.must_change_password,
         )
         return User(await info.context.calls(info.context.services.users.CreateUser, request))
 
@@ -119,7 +128,10 @@ class AdministrationMutation:
     @mutation("Sets a user's password and ends the user's sessions.")
     async def reset_user_password(self, info: Info, input: ResetUserPasswordInput) -> User | None:  # noqa: A002
         request = user_service_pb2.ResetUserPasswordRequest(
-            name=input.id, password=input.password, request_id=input.request_id or ""
+            name=input.id,
+            password=input.password,
+            request_id=input.request_id or "",
+            must_change_password=input.must_change_password,
         )
         return User(await info.context.calls(info.context.services.users.ResetUserPassword, request))
 

@@ -4,16 +4,24 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chassis.errors import Invalid
-from crm.customers.v1 import contact_service_pb2, customer_service_pb2
-from crm.identity.v1 import department_service_pb2, partner_service_pb2, role_service_pb2, user_service_pb2
+from crm.customers.v1 import contact_service_pb2, customer_service_pb2, pool_service_pb2
+from crm.identity.v1 import (
+    department_service_pb2,
+    partner_service_pb2,
+    role_service_pb2,
+    saved_view_service_pb2,
+    user_service_pb2,
+)
 from crm.leads.v1 import follow_up_service_pb2, lead_service_pb2
 
 from gateway.context import Context
 from gateway.nodes import Node
+from gateway.types.accounts import SavedView
 from gateway.types.customers import Contact, Customer
 from gateway.types.identity import Department, Role, User
 from gateway.types.leads import FollowUp, Lead
 from gateway.types.partners import Partner
+from gateway.types.pools import Pool
 
 
 async def get_customer(context: Context, name: str) -> Customer:
@@ -46,6 +54,12 @@ async def get_role(context: Context, name: str) -> Role:
     return Role(await context.calls(context.services.roles.GetRole, request))
 
 
+async def get_saved_view(context: Context, name: str) -> SavedView:
+    """A saved view. Raises CallFailed."""
+    request = saved_view_service_pb2.GetSavedViewRequest(name=name)
+    return SavedView(await context.calls(context.services.saved_views.GetSavedView, request))
+
+
 async def get_follow_up(context: Context, name: str) -> FollowUp:
     """A follow-up. Raises CallFailed."""
     request = follow_up_service_pb2.GetFollowUpRequest(name=name)
@@ -56,6 +70,12 @@ async def get_lead(context: Context, name: str) -> Lead:
     """A lead. Raises CallFailed."""
     request = lead_service_pb2.GetLeadRequest(name=name)
     return Lead(await context.calls(context.services.leads.GetLead, request))
+
+
+async def get_pool(context: Context, name: str) -> Pool:
+    """A public pool. Raises CallFailed."""
+    request = pool_service_pb2.GetPoolRequest(name=name)
+    return Pool(await context.calls(context.services.pools.GetPool, request))
 
 
 async def get_partner(context: Context, name: str) -> Partner:
@@ -71,8 +91,10 @@ GETTERS: dict[str, Callable[[Context, str], Awaitable[Node]]] = {
     "departments": get_department,
     "roles": get_role,
     "followUps": get_follow_up,
+    "savedViews": get_saved_view,
     "leads": get_lead,
     "partners": get_partner,
+    "pools": get_pool,
 }
 """How the records of each collection are fetched by name."""
 

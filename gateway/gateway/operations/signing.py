@@ -11,7 +11,7 @@ from gateway.types.identity import TokenPair
 
 @strawberry.input(description="A person's credentials.")
 class LoginInput:
-    username: str = strawberry.field(description="The login name or the e-mail address.")
+    username: str = strawberry.field(description="The login name, the e-mail address or the phone number.")
     password: str
 
 

@@ -6,11 +6,12 @@ from collections.abc import AsyncGenerator
 import strawberry
 from crm.common.v1 import job_pb2, notification_pb2
 from crm.customers.v1 import transfer_service_pb2
-from crm.identity.v1 import auth_service_pb2
+from crm.identity.v1 import account_pb2, auth_service_pb2, settings_service_pb2
 
 from gateway import metrics
 from gateway.context import Context, Info
 from gateway.deriver import Record, derive
+from gateway.failures import CallFailed
 from gateway.fields import subscription
 from gateway.nodes import Key
 from gateway.types.customers import ImportJob
@@ -61,9 +62,26 @@ class Subscription:
                 except TimeoutError:
                     await _signed_in(info.context)
                     continue
-                yield Notification(message)
+                if await _wanted(info.context, message.kind):
+                    yield Notification(message)
 
 
 async def _signed_in(context: Context) -> str:
     """The user whose token it is, as identity knows it. Raises CallFailed, NOT_FOUND for a machine."""
     return (await context.calls.afresh()(context.services.auth.GetMe, auth_service_pb2.GetMeRequest())).name
+
+
+async def _wanted(context: Context, kind: str) -> bool:
+    """Whether the user wants to be shown notifications of a kind. While nobody can say, they are shown."""
+    request = settings_service_pb2.GetMySettingsRequest()
+    try:
+        settings = await context.calls.afresh()(context.services.settings.GetMySettings, request)
+    except CallFailed as failure:
+        if failure.answered:
+            raise
+        return True
+    return all(
+        switch.enabled
+        for switch in settings.notification_switches
+        if (switch.kind, switch.channel) == (kind, account_pb2.NOTIFICATION_CHANNEL_IN_APP)
+    )
