@@ -26,6 +26,7 @@ from chassis.errors import Unavailable
 TABLE_MODULES = (
     "chassis.audit",
     "chassis.custom_fields",
+    "chassis.handover.model",
     "chassis.idempotency",
     "chassis.inbox",
     "chassis.jobs",

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, time, timedelta
 
-from chassis import sharing
+from chassis import handover, sharing
 from chassis.bus.handlers import Received, Subscription
 from chassis.db import ServiceSession
 from chassis.formats import company_key
@@ -38,20 +38,24 @@ def keep_up_with_customers(session: ServiceSession, received: Received) -> None:
             learn_customers(session, [_customer(received.message(_STATES[name]).state)])
 
 
+def keep_user(session: ServiceSession, user: identity_pb2.UserChanged) -> None:
+    """Note how a user is."""
+    learn_user(
+        session,
+        parse_name("users", user.user, field="user"),
+        user.version,
+        parse_optional_name("departments", user.department, field="department"),
+        user.department_path or None,
+        active=user.active,
+        partner_id=parse_optional_name("partners", user.partner, field="partner"),
+    )
+
+
 def keep_up_with_organisation(session: ServiceSession, received: Received) -> None:
     """Note what changed of users and departments."""
     match received.name:
         case "UserChanged":
-            user = received.message(identity_pb2.UserChanged)
-            learn_user(
-                session,
-                parse_name("users", user.user, field="user"),
-                user.version,
-                parse_optional_name("departments", user.department, field="department"),
-                user.department_path or None,
-                active=user.active,
-                partner_id=parse_optional_name("partners", user.partner, field="partner"),
-            )
+            keep_user(session, received.message(identity_pb2.UserChanged))
         case "DepartmentChanged":
             department = received.message(identity_pb2.DepartmentChanged)
             department_id = parse_name("departments", department.department, field="department")
@@ -82,9 +86,15 @@ def purge_shares(session: ServiceSession, due: datetime) -> None:
     sharing.purge(session)
 
 
+def purge_handovers(session: ServiceSession, due: datetime) -> None:
+    """Remove hand-overs that ended long ago."""
+    handover.purge(session)
+
+
 TIMERS = (
     Timer("leads.remind", remind_due, every=timedelta(minutes=1)),
     Timer("leads.purge_shares", purge_shares, daily_at=time(3, 40)),
+    Timer("leads.purge_handovers", purge_handovers, daily_at=time(3, 50)),
 )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from chassis import cli, organisation
+from chassis import cli, handover, organisation
 from chassis.calls import Calls
 from chassis.clients import open_channel
 from chassis.errors import Invalid
@@ -21,6 +21,7 @@ from leads.api import FollowUpServicer, LeadServicer
 from leads.clients import GrpcCustomers
 from leads.consumers import SUBSCRIPTIONS, TIMERS
 from leads.explainers import EXPLAINERS
+from leads.leaving import HANDOVER
 
 LONGEST_PROTECTION = 3_650
 
@@ -56,8 +57,10 @@ SERVICE = Service(
     name="leads",
     migrations=Path(__file__).resolve().parent.parent / "migrations",
     servicers=servicers,
-    subscriptions=lambda runtime: (*SUBSCRIPTIONS, organisation.subscription("leads")),
+    subscriptions=lambda runtime: (*SUBSCRIPTIONS, organisation.subscription("leads"), handover.subscription(HANDOVER)),
     timers=lambda runtime: TIMERS,
+    jobs=lambda runtime: (handover.job_kind(HANDOVER),),
+    handover=HANDOVER,
     explainers=EXPLAINERS,
 )
 

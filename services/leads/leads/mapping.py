@@ -25,6 +25,8 @@ def follow_up_to_proto(row: Any) -> follow_up_pb2.FollowUp:
         next_contact_time=row.next_contact_time,
         author=row.author,
         remind_time=row.remind_time,
+        assignee=make_name("users", row.assignee_id),
+        follows_owner=row.follows_owner,
         create_time=row.create_time,
     )
 

@@ -18,7 +18,7 @@ from leads.usecases.learn_customers import CustomerFacts, learn_customers
 from sqlalchemy import text
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
-TABLES = "follow_up, known_customer, known_user, known_department, outbox, audit_entry, record_share"
+TABLES = "lead, follow_up, known_customer, known_user, known_department, outbox, audit_entry, record_share"
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def known(database: Database) -> Callable[..., UUID]:
 
     def make(owner_id: UUID | None = None, path: str | None = None, name: str = "华诚", **values: Any) -> UUID:
         key = values.pop("id", None) or new_id()
-        facts = CustomerFacts(key, values.pop("version", 1), name, owner_id, path)
+        facts = CustomerFacts(key, values.pop("version", 1), name, owner_id, path, **values)
         with database.write(service_caller("leads")) as session:
             learn_customers(session, [facts])
         return key

@@ -120,8 +120,10 @@ def test_a_follow_up_survives_the_way_in_and_out():
     entity = FollowUp(
         id=new_id(), **vars(draft), author="users/1", reminder_open=False, remind_time=NOON, create_time=NOON
     )
+    entity.assignee_id, entity.follows_owner = new_id(), True
     message = mapping.follow_up_to_proto(entity)
+    message.hidden_fields.append("content")  # which the edge does
     assert {field.name for field, _ in message.ListFields()} == {field.name for field in message.DESCRIPTOR.fields}
-    for field in ("name", "author", "remind_time", "create_time"):
+    for field in ("name", "author", "remind_time", "create_time", "assignee", "follows_owner", "hidden_fields"):
         message.ClearField(field)
     assert message == given

@@ -101,7 +101,7 @@ def _attempt(run: JobRun, kind: JobKind | None, stalls: int) -> None:
         if kind is None:
             return _fail(run, "UNKNOWN_JOB_KIND", f"this service does no {run.kind}")
         if stalls > MOST_STALLS:
-            return _fail(run, "JOB_CRASHED", "the job broke down several times; tell the administrator")
+            return _fail(run, "JOB_CRASHED", "the job broke down several times; tell the administrator", kind)
         kind.run(run)
         log.info("job done", extra={"job": run.name, "processed": run.processed})
     except Cancelled:
@@ -109,15 +109,17 @@ def _attempt(run: JobRun, kind: JobKind | None, stalls: int) -> None:
     except Unavailable:
         raise
     except DomainError as error:
-        _fail(run, error.reason, error.message)
+        _fail(run, error.reason, error.message, kind)
     return None
 
 
-def _fail(run: JobRun, reason: str, message: str) -> None:
+def _fail(run: JobRun, reason: str, message: str, kind: JobKind | None = None) -> None:
     log.info("job failed", extra={"job": run.name, "reason": reason})
     try:
         with run.transaction() as session:
             run.fail(session, reason, message)
+            if kind is not None and kind.failed is not None:
+                kind.failed(run, session, reason, message)
     except Cancelled:
         log.info("job stopped", extra={"job": run.name})
 

@@ -1,6 +1,7 @@
-"""Remind authors of the contacts that have fallen due."""
+"""Remind people of the contacts that have fallen due."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from chassis import notifications
@@ -9,7 +10,7 @@ from chassis.names import make_name, parse_name
 from sqlalchemy import exists, select
 from sqlalchemy.orm import aliased
 
-from leads.model import FollowUp, KnownCustomer
+from leads.model import FollowUp, KnownCustomer, KnownUser
 
 BATCH = 500
 
@@ -29,32 +30,50 @@ def _remind_some(session: ServiceSession, due: datetime) -> bool:
         .limit(BATCH)
         .with_for_update(skip_locked=True)
     ).all()
-    names = _names_of_waiting(session, [follow_up.id for follow_up in found])
+    waiting = _waiting(session, [follow_up.id for follow_up in found])
+    candidates = {one.id: _candidates(one, waiting[one.id].owner_id) for one in found if one.id in waiting}
+    gone = _gone(session, {key for keys in candidates.values() for key in keys})
     for follow_up in found:
         follow_up.reminder_open = False
-        if follow_up.id in names and follow_up.author.startswith("users/"):
+        recipient = next((key for key in candidates.get(follow_up.id, ()) if key not in gone), None)
+        if recipient is not None:
             follow_up.remind_time = session.now
-            _notify(session, follow_up, names[follow_up.id])
+            _notify(session, follow_up, recipient, waiting[follow_up.id].display_name or "")
     session.flush()
     return bool(found)
 
 
-def _names_of_waiting(session: ServiceSession, ids: list[UUID]) -> dict[UUID, str]:
-    """The customers' names of those follow-ups that no later one has taken the place of."""
+def _candidates(follow_up: FollowUp, owner_id: UUID | None) -> list[UUID]:
+    """Whom to remind, the next one if one has left: whoever planned the contact, and the customer's owner."""
+    planner = follow_up.planner
+    if not planner.startswith("users/"):
+        return []
+    planner_id = parse_name("users", planner)
+    owners = [owner_id] if owner_id is not None else []
+    return [*owners, planner_id] if follow_up.follows_owner else [planner_id, *owners]
+
+
+def _gone(session: ServiceSession, ids: set[UUID]) -> set[UUID]:
+    """Those of the users who may not sign in any more."""
+    return set(session.scalars(select(KnownUser.id).where(KnownUser.id.in_(ids), KnownUser.active.is_(False))))
+
+
+def _waiting(session: ServiceSession, ids: list[UUID]) -> dict[UUID, Any]:
+    """Name and owner of the customers of those follow-ups that no later one has taken the place of."""
     later = aliased(FollowUp)
     superseded = exists().where(later.customer_id == FollowUp.customer_id, later.occur_time > FollowUp.occur_time)
     statement = (
-        select(FollowUp.id, KnownCustomer.display_name)
+        select(FollowUp.id, KnownCustomer.display_name, KnownCustomer.owner_id)
         .outerjoin(KnownCustomer, KnownCustomer.id == FollowUp.customer_id)
         .where(FollowUp.id.in_(ids), ~superseded, KnownCustomer.deleted.is_not(True))
     )
-    return {row.id: row.display_name or "" for row in session.execute(statement)}
+    return {row.id: row for row in session.execute(statement)}
 
 
-def _notify(session: ServiceSession, follow_up: FollowUp, customer_name: str) -> None:
+def _notify(session: ServiceSession, follow_up: FollowUp, recipient: UUID, customer_name: str) -> None:
     params = {
         "customer": make_name("customers", follow_up.customer_id),
         "customer_name": customer_name,
         "next_contact_time": follow_up.next_contact_time.isoformat() if follow_up.next_contact_time else "",
     }
-    notifications.notify(session, parse_name("users", follow_up.author), "FOLLOW_UP_DUE", follow_up.name, params)
+    notifications.notify(session, recipient, "FOLLOW_UP_DUE", follow_up.name, params)

@@ -1,0 +1,38 @@
+"""Inbound events: translate, and leave the rest to a use case."""
+
+from chassis.bus.handlers import Received, Subscription
+from chassis.db import ServiceSession
+from chassis.jobs import JobState
+from chassis.names import parse_name
+from crm.common.v1.handover_pb2 import HandoverProgressed
+
+from identity.succession import SERVICES
+from identity.usecases.note_handover import Progress, note_handover
+
+
+def keep_progress(session: ServiceSession, received: Received) -> None:
+    """Note how far a service has come with a hand-over."""
+    # By name, as the service wrote it: the contract's enum has a prefix.
+    state = JobState(received.data["state"].removeprefix("JOB_STATE_"))
+    event = received.message(HandoverProgressed)
+    progress = Progress(
+        service=event.service,
+        entity=event.entity,
+        version=event.version,
+        state=state,
+        before=event.before,
+        moved=event.moved,
+        withdrawn=event.withdrawn,
+        left=event.left,
+        after=event.after,
+        attached=dict(event.attached),
+        failure_reason=event.failure_reason,
+        failure_message=event.failure_message,
+    )
+    note_handover(session, parse_name("offboardings", event.offboarding, field="offboarding"), progress)
+
+
+SUBSCRIPTIONS = tuple(
+    Subscription(service, ("HandoverProgressed",), f"identity.handover.{service}", keep_progress)
+    for service in sorted(set(SERVICES.values()))
+)
