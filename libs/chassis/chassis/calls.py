@@ -13,6 +13,7 @@ from chassis import deadlines, idempotency
 from chassis.callers import current_caller
 from chassis.db import Database, ServiceSession
 from chassis.errors import Unavailable
+from chassis.names import new_id
 
 Response = TypeVar("Response", bound=Message)
 
@@ -34,8 +35,11 @@ class Calls:
 
     @contextmanager
     def transaction(self, request_id: str = "") -> Iterator[ServiceSession]:
-        """A session for writing in methods that `write` does not suit, such as uploads. It commits at the end."""
-        with self.database.write(current_caller(), request_id=request_id) as session:
+        """A session for writing in methods that `write` does not suit, such as uploads. It commits at the end.
+
+        A call without a request id is given one, which its audit entries then share.
+        """
+        with self.database.write(current_caller(), request_id=request_id or str(new_id())) as session:
             yield session
 
     def write(
