@@ -64,6 +64,8 @@ class OidcClient:
         self._metadata: dict[str, Metadata] = {}
         self._keys: dict[str, tuple[float, KeySet]] = {}
         self._lock = Lock()
+        # To read the authorities that are trusted takes a tenth of a second.
+        self._tls = httpx2.create_ssl_context()
 
     def authorization_url(self, begun: Beginning) -> str:
         """The provider's page to send the person to. Raises Unavailable."""
@@ -209,7 +211,7 @@ class OidcClient:
 
     def _get(self, issuer: str, url: str) -> dict[str, Any]:
         try:
-            with httpx2.Client(transport=_Bounded(), timeout=CALL_SECONDS, trust_env=False) as client:
+            with httpx2.Client(transport=self._transport(), timeout=CALL_SECONDS, trust_env=False) as client:
                 found = client.get(url, headers={"accept": "application/json"}).raise_for_status().json()
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             raise _unavailable(issuer, error) from None
@@ -217,15 +219,17 @@ class OidcClient:
             raise _unavailable(issuer, f"{url} holds no object")
         return found
 
-    @staticmethod
-    def _session(provider: IdentityProvider, secret: str, redirect_uri: str, metadata: Metadata) -> OAuth2Client:
+    def _transport(self) -> "_Bounded":
+        return _Bounded(verify=self._tls, trust_env=False)
+
+    def _session(self, provider: IdentityProvider, secret: str, redirect_uri: str, metadata: Metadata) -> OAuth2Client:
         return OAuth2Client(
             client_id=provider.client_id,
             client_secret=secret or None,
             token_endpoint_auth_method=metadata.token_auth if secret else "none",
             redirect_uri=redirect_uri,
             code_challenge_method="S256",
-            transport=_Bounded(),
+            transport=self._transport(),
             timeout=CALL_SECONDS,
             trust_env=False,
             follow_redirects=False,

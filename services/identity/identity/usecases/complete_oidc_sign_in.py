@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from chassis import audit
+from chassis import audit, outbox
 from chassis.callers import Caller, service_caller
 from chassis.clock import system_clock
 from chassis.db import ServiceSession
@@ -15,15 +15,21 @@ from chassis.errors import Unauthenticated
 from chassis.names import make_name
 from sqlalchemy import delete, select
 
-from identity.model import IdentityProvider, LinkedIdentity, PendingSignIn, Role, SignInMethod, User, UserMatching
+from identity.model import (
+    IdentityProvider,
+    LinkedIdentity,
+    PendingSignIn,
+    Role,
+    SignInMethod,
+    User,
+    UserMatching,
+    UserState,
+)
 from identity.secret_tokens import digest, matches
 from identity.usecases.complete_login import Challenge, enter
 from identity.usecases.create_user import UserDraft, create_user
 from identity.usecases.link_identity import add_link
 from identity.usecases.open_session import Admission, lock_user, make_room
-
-NO_PASSWORD = ""
-"""The hash of users who have no password: none fits it."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +71,13 @@ def enter_by_identity(
     """Let in the user whom the claims of a validated ID token name. Raises Unauthenticated."""
     address = _allowed_address(provider, claims)
     user_id = _linked(session, provider, claims["sub"]) or _matched(session, provider, claims, address)
-    if user_id is None and provider.auto_provision:
+    # The department may have been deleted since.
+    if user_id is None and provider.auto_provision and provider.default_department_id is not None:
         user_id = _provision(session, provider, claims, address)
     make_room(session, user_id)
     user = lock_user(session, user_id)
+    if user is not None and user.state == UserState.INVITED:
+        _activate(session, user)
     if user is None or not user.active:
         raise Unauthenticated("IDENTITY_UNKNOWN", "nobody here is known by this identity; ask an administrator")
     session.caller = Caller(subject=user.name, user_id=user.id)
@@ -121,8 +130,17 @@ def _provision(session: ServiceSession, provider: IdentityProvider, claims: dict
         email=address,
         role_ids=tuple(roles),
     )
-    user = create_user(session, draft, NO_PASSWORD)
+    user = create_user(session, draft, None)
     return _link(session, provider, claims["sub"], user.id)
+
+
+def _activate(session: ServiceSession, user: User) -> None:
+    """Somebody who was invited, or made a user just now, needs no password of ours."""
+    before = user.snapshot()
+    user.state, user.version, user.update_time = UserState.ACTIVE.value, user.version + 1, session.now
+    session.flush()
+    audit.record(session, "user.activate", user.name, before, user.snapshot())
+    outbox.emit(session, user.changed())
 
 
 def _link(session: ServiceSession, provider: IdentityProvider, subject: str, user_id: UUID) -> UUID:
