@@ -11,7 +11,7 @@ from google.protobuf.descriptor_pool import Default
 from google.protobuf.struct_pb2 import Struct
 
 from chassis.callers import Caller
-from chassis.entities import EntityField, entities, entity_of, protection_of, restrictable
+from chassis.entities import EntityField, collections, entities, entity_of, protection_of, restrictable
 from chassis.field_rules import (
     CUSTOM,
     FieldEffect,
@@ -238,6 +238,14 @@ def conceal_json(caller: Caller, entity: str, values: Mapping[str, Any]) -> dict
     return shown
 
 
+def conceal_snapshot(caller: Caller, resource: str, values: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The same for what the audit log keeps of a record, known by its resource name; as it is if it is of no entity."""
+    if values is None:
+        return None
+    entity = collections().get(resource.partition("/")[0], "")
+    return conceal_json(caller, entity, values) if entity in caller.field_rules else dict(values)
+
+
 def _conceal_plain(values: dict[str, Any], field: EntityField, effect: FieldEffect) -> None:
     for part in field.parts:
         values.pop(part, None)
@@ -258,4 +266,4 @@ def _conceal_own(values: dict[str, Any], key: str, effect: FieldEffect) -> None:
             values[where] = {**own, key: shown} if shown is not None else {k: v for k, v in own.items() if k != key}
 
 
-__all__ = ["MethodRules", "Shape", "conceal", "conceal_json", "conceal_value", "shape_of"]
+__all__ = ["MethodRules", "Shape", "conceal", "conceal_json", "conceal_snapshot", "conceal_value", "shape_of"]

@@ -75,6 +75,17 @@ def entities() -> Mapping[str, EntityFields]:
     return MappingProxyType(dict(sorted(found.items())))
 
 
+@cache
+def collections() -> Mapping[str, str]:
+    """The entity that each collection of resource names is of: `followUps` → `follow_up`."""
+    return MappingProxyType({f"{_camel(entity)}s": entity for entity in entities()})
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.capitalize, rest))
+
+
 def _messages() -> Iterable[Descriptor]:
     # By files, since pkgutil does not find packages without an __init__, which is what the generated ones are.
     for folder in map(Path, crm.__path__):

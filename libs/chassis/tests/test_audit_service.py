@@ -9,6 +9,7 @@ from chassis import audit
 from chassis.audit import Change
 from chassis.callers import Reach
 from chassis.clock import FixedClock
+from chassis.field_rules import FieldEffect
 from chassis.service import Service
 from chassis.status import from_rpc_error
 from chassis.testing import eventually, make_caller
@@ -93,6 +94,19 @@ def test_an_entry_tells_who_did_what_and_what_changed(edge):
     assert dict(entry.before) == {"name": "甲", "level": "A", "n": str(2**60)}
     assert (entry.after["name"], list(entry.after["tags"])) == ("乙", ["x"])
     assert list(entry.changed_fields) == ["name", "tags"]
+
+
+def test_fields_that_are_kept_from_the_reader_are_concealed(edge):
+    before = {"phones": ["+8613812341234"], "remark": "底价", "level": "A"}
+    log(edge, change("customer.update", "customers/1", before, {**before, "phones": [], "remark": "高价"}))
+    rules = {"customer": {"phones": FieldEffect.MASK, "remark": FieldEffect.HIDE}}
+    request = pb.ListAuditEntriesRequest(service="probe")
+    answer = stub(edge).ListAuditEntries(request, metadata=edge.metadata_for(grants=ALL, field_rules=rules))
+    [entry] = answer.entries
+    assert (list(entry.before["phones"]), list(entry.after["phones"])) == (["138****1234"], [])
+    assert {*entry.before, *entry.after} == {"phones", "level"}
+    assert list(entry.changed_fields) == ["phones", "remark"]
+    assert entries(edge).entries[0].before["remark"] == "底价"
 
 
 def test_a_new_record_has_no_before_and_one_that_is_gone_no_after(edge):

@@ -1,5 +1,6 @@
 """Rules for fields: whose hold, what a mask shows, and that nothing gets past them in any message of the contracts."""
 
+import json
 import time
 from importlib import import_module
 from itertools import count
@@ -8,8 +9,16 @@ from pathlib import Path
 import crm
 import pytest
 from chassis.callers import Caller
-from chassis.concealment import MethodRules, Shape, conceal, conceal_json, conceal_value, shape_of
-from chassis.entities import entities, entity_of, protection_of, restrictable
+from chassis.concealment import (
+    MethodRules,
+    Shape,
+    conceal,
+    conceal_json,
+    conceal_snapshot,
+    conceal_value,
+    shape_of,
+)
+from chassis.entities import collections, entities, entity_of, protection_of, restrictable
 from chassis.errors import Denied
 from chassis.field_rules import (
     FieldEffect,
@@ -386,6 +395,22 @@ def test_snapshots_are_concealed_like_records():
     }  # fmt: skip
     assert conceal_json(reader(user=rules), "customer", snapshot) == snapshot
     assert conceal_json(reader(customer={"status": MASK}), "customer", {"status": "WON"}) == {}
+
+
+def test_snapshots_are_known_by_their_resource():
+    caller = reader(customer={"phones": MASK}, follow_up={"content": HIDE})
+    assert conceal_snapshot(caller, "customers/1", {"phones": ["+8613812341234"]}) == {"phones": ["138****1234"]}
+    assert conceal_snapshot(caller, "followUps/1", {"content": "谈妥了", "method": "CALL"}) == {"method": "CALL"}
+    assert conceal_snapshot(caller, "exportJobs/1", {"phones": ["x"]}) == {"phones": ["x"]}
+    assert conceal_snapshot(caller, "customers/1", None) is None
+
+
+def test_records_are_in_the_collection_of_their_entity():
+    comments = json.loads((Path(crm.__path__[0]) / "descriptions.json").read_text(encoding="utf-8"))
+    names = {entity: collection for collection, entity in collections().items()}
+    for message in HOLDERS:
+        if entity := entity_of(message):
+            assert f"`{names[entity]}/{{uuid}}`" in comments[f"{message.full_name}.name"]
 
 
 def test_values_in_files_are_concealed_like_records():

@@ -17,6 +17,7 @@ from chassis.audit.model import AuditEntry
 from chassis.audit.search import Search
 from chassis.audit.verification import BrokenLink, Progress, verify_from
 from chassis.callers import current_caller
+from chassis.concealment import conceal_snapshot
 from chassis.db import Database
 from chassis.errors import Denied, Invalid
 from chassis.service import Runtime, Service, Servicer
@@ -128,8 +129,10 @@ def _name(service: str, entry_id: int) -> str:
 
 
 def _entry(entry: AuditEntry, service: str, token: str) -> pb.AuditEntry:
-    before, after = entry.before, entry.after
-    erased = bool(stored.erasures_named([before, after]))
+    erased = bool(stored.erasures_named([entry.before, entry.after]))
+    before, after = (
+        conceal_snapshot(current_caller(), entry.resource, values) for values in (entry.before, entry.after)
+    )
     message = pb.AuditEntry(
         name=_name(service, entry.id),
         service=service,
@@ -140,7 +143,7 @@ def _entry(entry: AuditEntry, service: str, token: str) -> pb.AuditEntry:
         trace_id=entry.trace_id,
         before=None if before is None or erased else to_struct(_exact(before)),
         after=None if after is None or erased else to_struct(_exact(after)),
-        changed_fields=[] if erased else _changed(before or {}, after or {}),
+        changed_fields=[] if erased else _changed(entry.before or {}, entry.after or {}),
         erased=erased,
         page_token=token,
     )
