@@ -4,14 +4,16 @@ import random
 from uuid import UUID
 
 import pytest
+from chassis.callers import Reach
 from chassis.formats import name_key
 from chassis.names import new_id
 from chassis.search import grams
+from chassis.sharing import RecordShare
 from crm.common.v1 import filter_pb2
 from customers import queries
-from customers.model import searched_text
+from customers.model import Customer, searched_text
 from psycopg.types.json import Jsonb
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text
 
 ROWS = 20_000
 OWNERS = [UUID(int=1000 + number) for number in range(10)]
@@ -65,7 +67,7 @@ def archive(database, organisation, clock):
 
 @pytest.fixture
 def plan_of(database, organisation, archive):
-    def plan(query="", **equal):
+    def plan(query="", caller=None, **equal):
         """The plan of a list."""
         conditions = [
             filter_pb2.Filter(
@@ -83,7 +85,7 @@ def plan_of(database, organisation, archive):
         def note(connection, cursor, statement, parameters, context, executemany):
             sent.append((statement, parameters))
 
-        with database.read(organisation.boss.caller()) as session:
+        with database.read(caller or organisation.boss.caller()) as session:
             event.listen(session.get_bind(), "before_cursor_execute", note)
             queries.list_customers(session, conditions=wanted, query=query, order_by=[], page_size=50, page_token="")
             event.remove(session.get_bind(), "before_cursor_execute", note)
@@ -118,3 +120,25 @@ def test_a_search_is_planned_anew_for_each_word(database, organisation, archive)
     searches = [statement for (statement,) in statements if "search_text LIKE" in statement]
     assert searches
     assert all("grams @> ARRAY[" in statement for statement in searches)
+
+
+@pytest.fixture
+def shares(database, organisation, archive, clock):
+    """A hundred companies of others shared with Zhao, among those shared with strangers."""
+    times = {"create_time": clock.now, "update_time": clock.now}
+    with database.write(organisation.boss.caller()) as session:
+        for number, key in enumerate(session.scalars(select(Customer.id).where(Customer.owner_id == OWNERS[1]))):
+            grantee = organisation.zhao.name if number < 100 else f"users/{new_id()}"
+            what = {"entity": "customer", "record_id": key, "grantee": grantee, "level": "READ_ONLY"}
+            session.add(RecordShare(**what, **times, creator="users/x", version=1))
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE record_share"))
+
+
+def test_shared_customers_are_found_by_their_ids_and_others_keep_their_plan(organisation, plan_of, shares):
+    plan = plan_of(caller=organisation.zhao.caller(reach=Reach.SELF))
+    assert {"ix_record_share_grantee", "ix_customer_owner", "pk_customer"} <= set(plan.replace("(", " ").split())
+    assert "Seq Scan" not in plan
+    plan = plan_of(caller=organisation.wang.caller(reach=Reach.SELF))
+    assert "Index Scan Backward using ix_customer_owner" in plan
+    assert "record_share" not in plan
