@@ -19,12 +19,15 @@ from gateway.operations.customer360 import Customer360Query
 from gateway.operations.customers import CustomersMutation, CustomersQuery
 from gateway.operations.fetching import get_node
 from gateway.operations.identity import IdentityQuery
+from gateway.operations.identity_providers import IdentityProvidersMutation, IdentityProvidersQuery
 from gateway.operations.leads import LeadsMutation, LeadsQuery
+from gateway.operations.offboarding import OffboardingsMutation, OffboardingsQuery
 from gateway.operations.organisation import OrganisationMutation, OrganisationQuery
 from gateway.operations.partners import PartnersMutation, PartnersQuery
 from gateway.operations.pools import PoolsMutation, PoolsQuery
 from gateway.operations.registrations import LeadRecordsMutation, LeadRecordsQuery
 from gateway.operations.saved_views import SavedViewsMutation, SavedViewsQuery
+from gateway.operations.second_factors import SecondFactorsMutation, SecondFactorsQuery
 from gateway.operations.sharing import SharingMutation, SharingQuery
 from gateway.operations.signing import SigningMutation
 from gateway.operations.subscriptions import Subscription
@@ -46,8 +49,11 @@ class Query(
     PoolsQuery,
     TransfersQuery,
     IdentityQuery,
+    IdentityProvidersQuery,
+    SecondFactorsQuery,
     AccountsQuery,
     SavedViewsQuery,
+    OffboardingsQuery,
     OrganisationQuery,
     AuditQuery,
     TestClocksQuery,
@@ -60,6 +66,8 @@ class Query(
 @strawberry.type
 class Mutation(
     SigningMutation,
+    SecondFactorsMutation,
+    IdentityProvidersMutation,
     CustomersMutation,
     SharingMutation,
     LeadRecordsMutation,
@@ -70,6 +78,7 @@ class Mutation(
     AdministrationMutation,
     AccountsMutation,
     SavedViewsMutation,
+    OffboardingsMutation,
     OrganisationMutation,
     TestClocksMutation,
 ):

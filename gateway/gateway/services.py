@@ -19,11 +19,16 @@ from crm.identity.v1 import (
     auth_service_pb2_grpc,
     client_service_pb2_grpc,
     department_service_pb2_grpc,
+    identity_provider_service_pb2_grpc,
+    offboarding_service_pb2_grpc,
+    oidc_sign_in_service_pb2_grpc,
     organisation_calendar_service_pb2_grpc,
     organisation_service_pb2_grpc,
     partner_service_pb2_grpc,
     role_service_pb2_grpc,
     saved_view_service_pb2_grpc,
+    second_factor_service_pb2_grpc,
+    session_service_pb2_grpc,
     settings_service_pb2_grpc,
     user_service_pb2_grpc,
 )
@@ -45,11 +50,16 @@ if TYPE_CHECKING:
     from crm.identity.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
     from crm.identity.v1.client_service_pb2_grpc import ClientServiceAsyncStub
     from crm.identity.v1.department_service_pb2_grpc import DepartmentServiceAsyncStub
+    from crm.identity.v1.identity_provider_service_pb2_grpc import IdentityProviderServiceAsyncStub
+    from crm.identity.v1.offboarding_service_pb2_grpc import OffboardingServiceAsyncStub
+    from crm.identity.v1.oidc_sign_in_service_pb2_grpc import OidcSignInServiceAsyncStub
     from crm.identity.v1.organisation_calendar_service_pb2_grpc import OrganisationCalendarServiceAsyncStub
     from crm.identity.v1.organisation_service_pb2_grpc import OrganisationServiceAsyncStub
     from crm.identity.v1.partner_service_pb2_grpc import PartnerServiceAsyncStub
     from crm.identity.v1.role_service_pb2_grpc import RoleServiceAsyncStub
     from crm.identity.v1.saved_view_service_pb2_grpc import SavedViewServiceAsyncStub
+    from crm.identity.v1.second_factor_service_pb2_grpc import SecondFactorServiceAsyncStub
+    from crm.identity.v1.session_service_pb2_grpc import SessionServiceAsyncStub
     from crm.identity.v1.settings_service_pb2_grpc import SettingsServiceAsyncStub
     from crm.identity.v1.user_service_pb2_grpc import UserServiceAsyncStub
     from crm.leads.v1.follow_up_service_pb2_grpc import FollowUpServiceAsyncStub
@@ -114,6 +124,9 @@ class Services:
     def _add_identity(self) -> None:
         self.auth: AuthServiceAsyncStub = self._stub("identity", auth_service_pb2_grpc.AuthServiceStub)
         self.users: UserServiceAsyncStub = self._stub("identity", user_service_pb2_grpc.UserServiceStub)
+        self.offboardings: OffboardingServiceAsyncStub = self._stub(
+            "identity", offboarding_service_pb2_grpc.OffboardingServiceStub
+        )
         self.departments: DepartmentServiceAsyncStub = self._stub(
             "identity", department_service_pb2_grpc.DepartmentServiceStub
         )
@@ -128,6 +141,19 @@ class Services:
         self.clients: ClientServiceAsyncStub = self._stub("identity", client_service_pb2_grpc.ClientServiceStub)
 
         self._add_accounts()
+        self._add_signing()
+
+    def _add_signing(self) -> None:
+        self.sessions: SessionServiceAsyncStub = self._stub("identity", session_service_pb2_grpc.SessionServiceStub)
+        self.second_factors: SecondFactorServiceAsyncStub = self._stub(
+            "identity", second_factor_service_pb2_grpc.SecondFactorServiceStub
+        )
+        self.identity_providers: IdentityProviderServiceAsyncStub = self._stub(
+            "identity", identity_provider_service_pb2_grpc.IdentityProviderServiceStub
+        )
+        self.oidc: OidcSignInServiceAsyncStub = self._stub(
+            "identity", oidc_sign_in_service_pb2_grpc.OidcSignInServiceStub
+        )
 
     def _add_accounts(self) -> None:
         self.accounts: AccountServiceAsyncStub = self._stub("identity", account_service_pb2_grpc.AccountServiceStub)

@@ -18,7 +18,14 @@ from gateway.inputs import Input, derive_input
 from gateway.nodes import Key
 from gateway.operations.fetching import get_contact, get_customer, pages
 from gateway.operations.requests import DeleteInput, RequestId
-from gateway.types.customers import Contact, Customer, CustomerConnection, CustomField, TimelineEntry
+from gateway.types.customers import (
+    Contact,
+    Customer,
+    CustomerConnection,
+    CustomerTransferResult,
+    CustomField,
+    TimelineEntry,
+)
 
 _OUTPUT = {"owner_department", "last_follow_up_time", "creator", "create_time", "update_time"}
 
@@ -108,6 +115,14 @@ class UpdateCustomerInput(Input[customer_pb2.Customer]):
     request_id: RequestId = None
 
 
+@strawberry.input(description="Gives several customers to another owner. Those that cannot be given are passed over.")
+class BatchTransferCustomersInput:
+    ids: list[strawberry.ID] = strawberry.field(description="At most 500.")
+    owner_id: strawberry.ID = strawberry.field(description="The new owner, `users/{uuid}`.")
+    reason: str | None = None
+    request_id: RequestId = None
+
+
 @strawberry.input(description="Gives a customer to another owner.")
 class TransferCustomerInput:
     id: strawberry.ID
@@ -172,6 +187,18 @@ class CustomersMutation:
             request_id=input.request_id or "",
         )
         return Customer(await info.context.calls(info.context.services.customers.TransferCustomer, request))
+
+    @mutation("Gives several customers to another owner, all in one transaction.")
+    async def batch_transfer_customers(
+        self,
+        info: Info,
+        input: BatchTransferCustomersInput,  # noqa: A002
+    ) -> list[CustomerTransferResult] | None:
+        request = customer_service_pb2.BatchTransferCustomersRequest(
+            names=input.ids, owner=input.owner_id, reason=input.reason or "", request_id=input.request_id or ""
+        )
+        answer = await info.context.calls(info.context.services.customers.BatchTransferCustomers, request)
+        return [CustomerTransferResult(result) for result in answer.results]
 
     @mutation("Deletes a customer with its contacts and returns its id.")
     async def delete_customer(self, info: Info, input: DeleteInput) -> strawberry.ID | None:  # noqa: A002

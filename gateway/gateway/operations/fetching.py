@@ -7,6 +7,8 @@ from chassis.errors import Invalid
 from crm.customers.v1 import contact_service_pb2, customer_service_pb2, pool_service_pb2
 from crm.identity.v1 import (
     department_service_pb2,
+    identity_provider_service_pb2,
+    offboarding_service_pb2,
     partner_service_pb2,
     role_service_pb2,
     saved_view_service_pb2,
@@ -20,8 +22,10 @@ from gateway.types.accounts import SavedView
 from gateway.types.customers import Contact, Customer
 from gateway.types.identity import Department, Role, User
 from gateway.types.leads import FollowUp, Lead
+from gateway.types.offboarding import Offboarding
 from gateway.types.partners import Partner
 from gateway.types.pools import Pool
+from gateway.types.signing import IdentityProvider
 
 
 async def get_customer(context: Context, name: str) -> Customer:
@@ -84,6 +88,18 @@ async def get_partner(context: Context, name: str) -> Partner:
     return Partner(await context.calls(context.services.partners.GetPartner, request))
 
 
+async def get_offboarding(context: Context, name: str) -> Offboarding:
+    """An offboarding. Raises CallFailed."""
+    request = offboarding_service_pb2.GetOffboardingRequest(name=name)
+    return Offboarding(await context.calls(context.services.offboardings.GetOffboarding, request))
+
+
+async def get_identity_provider(context: Context, name: str) -> IdentityProvider:
+    """An identity provider. Raises CallFailed."""
+    request = identity_provider_service_pb2.GetIdentityProviderRequest(name=name)
+    return IdentityProvider(await context.calls(context.services.identity_providers.GetIdentityProvider, request))
+
+
 GETTERS: dict[str, Callable[[Context, str], Awaitable[Node]]] = {
     "customers": get_customer,
     "contacts": get_contact,
@@ -95,6 +111,8 @@ GETTERS: dict[str, Callable[[Context, str], Awaitable[Node]]] = {
     "leads": get_lead,
     "partners": get_partner,
     "pools": get_pool,
+    "identityProviders": get_identity_provider,
+    "offboardings": get_offboarding,
 }
 """How the records of each collection are fetched by name."""
 

@@ -61,7 +61,7 @@ class LeadsQuery:
 @derive_input(
     follow_up_pb2.FollowUp,
     required={"customer", "method", "content"},
-    hide={"name", "author", "remind_time", "create_time"},
+    hide={"name", "author", "remind_time", "assignee", "follows_owner", "create_time"},
     references={"customer", "contact"},
 )
 class LogFollowUpInput(Input[follow_up_pb2.FollowUp]):

@@ -69,9 +69,7 @@ class UpdateOrganisationInput(Input[organisation_pb2.Organisation]):
 
 @strawberry.input(description="What else there is to say of a logo.")
 class SetOrganisationLogoInput:
-    etag: str | None = strawberry.field(
-        default=None, description="If given, that of the organisation now."
-    )
+    etag: str | None = strawberry.field(default=None, description="If given, that of the organisation now.")
     request_id: RequestId = None
 
 

@@ -35,7 +35,7 @@ class ChangePasswordInput:
 
 @strawberry.type
 class SigningMutation:
-    @mutation("Signs a person in.")
+    @mutation("Signs a person in, or answers with a challenge for `completeLogin` if the person has a second factor.")
     async def login(self, info: Info, input: LoginInput) -> TokenPair | None:  # noqa: A002
         request = auth_service_pb2.LoginRequest(username=input.username, password=input.password)
         return TokenPair(await info.context.calls(info.context.services.auth.Login, request))

@@ -6,7 +6,13 @@ from collections.abc import AsyncGenerator
 import strawberry
 from crm.common.v1 import job_pb2, notification_pb2
 from crm.customers.v1 import transfer_service_pb2
-from crm.identity.v1 import account_pb2, auth_service_pb2, settings_service_pb2
+from crm.identity.v1 import (
+    account_pb2,
+    auth_service_pb2,
+    offboarding_pb2,
+    offboarding_service_pb2,
+    settings_service_pb2,
+)
 
 from gateway import metrics
 from gateway.context import Context, Info
@@ -15,6 +21,7 @@ from gateway.failures import CallFailed
 from gateway.fields import subscription
 from gateway.nodes import Key
 from gateway.types.customers import ImportJob
+from gateway.types.offboarding import Offboarding
 
 POLL_SECONDS = 0.3
 TOKEN_CHECK_SECONDS = 60.0
@@ -45,6 +52,21 @@ class Subscription:
                     shown = job
                     yield ImportJob(job)
                 if job.state in _ENDED:
+                    return
+                await asyncio.sleep(POLL_SECONDS)
+
+    @subscription("The progress of an offboarding: now, at every change, and once more when it ends.")
+    async def offboarding_progress(self, info: Info, key: Key) -> AsyncGenerator[Offboarding, None]:
+        calls = info.context.calls
+        request = offboarding_service_pb2.GetOffboardingRequest(name=key)
+        shown: offboarding_pb2.Offboarding | None = None
+        with metrics.SUBSCRIPTIONS.labels("offboardingProgress").track_inprogress():
+            while True:
+                offboarding = await calls.afresh()(calls.services.offboardings.GetOffboarding, request)
+                if offboarding != shown:
+                    shown = offboarding
+                    yield Offboarding(offboarding)
+                if offboarding.state in _ENDED:
                     return
                 await asyncio.sleep(POLL_SECONDS)
 

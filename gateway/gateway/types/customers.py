@@ -31,6 +31,11 @@ class Customer(Record[customer_pb2.Customer], Node):
         return await info.context.loaders.contacts.load(self.wire.name)
 
 
+@derive(customer_service_pb2.CustomerTransferResult)
+class CustomerTransferResult(Record[customer_service_pb2.CustomerTransferResult]):
+    pass
+
+
 @strawberry.type(description="A page of customers.")
 class CustomerConnection(Connection[Customer]):
     filter: strawberry.Private[filter_pb2.Filter | None]

@@ -59,6 +59,6 @@ class ClientWithSecret(Record[client_service_pb2.ClientWithSecret]):
     pass
 
 
-@derive(auth_service_pb2.TokenPair, required={"access_token"})
+@derive(auth_service_pb2.TokenPair)
 class TokenPair(Record[auth_service_pb2.TokenPair]):
     pass

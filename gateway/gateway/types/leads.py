@@ -15,7 +15,7 @@ from gateway.types.customers import Contact
 @derive(
     follow_up_pb2.FollowUp,
     required={"customer"},
-    relations={"customer": "customers", "author": "users"},
+    relations={"customer": "customers", "author": "users", "assignee": "users"},
     rename={"contact": "contact_id"},
 )
 class FollowUp(Record[follow_up_pb2.FollowUp], Node):
