@@ -19,8 +19,24 @@ from graphql import (
 from local_suite.graphql import GraphQLClient, GraphQLError
 
 SCHEMA = build_schema((Path(__file__).parents[2] / "gateway/gateway/schema.graphql").read_text())
-PUBLIC = {"login", "refreshTokens", "logout", "issueClientToken"}
+PUBLIC = {
+    "login",
+    "refreshTokens",
+    "logout",
+    "issueClientToken",
+    "activateAccount",
+    "requestPasswordReset",
+    "completePasswordReset",
+    "passwordRules",
+    "completeLogin",
+    "signInProviders",
+    "beginOidcSignIn",
+    "completeOidcSignIn",
+}
 COLLECTIONS = {
+    "identityProvider": "identityProviders",
+    "revokeSession": "sessions",
+    "savedView": "savedViews",
     "lead": "leads",
     "partner": "partners",
     "contact": "contacts",
@@ -134,7 +150,29 @@ def test_a_caller_without_a_good_token_is_refused(suite, keys, claims, kind, nam
         assert refused == {("UNAUTHENTICATED", reason)}
 
 
-OWN = {"me", "changePassword", "notifications", "organisation", "workingWeek", "specialDays", "workingDays"}
+OWN = {
+    "me",
+    "changePassword",
+    "notifications",
+    "organisation",
+    "workingWeek",
+    "specialDays",
+    "workingDays",
+    "myAccount",
+    "updateMySettings",
+    "savedView",
+    "savedViews",
+    "createSavedView",
+    "updateSavedView",
+    "deleteSavedView",
+    "mySecondFactor",
+    "mySessions",
+    "beginTotpEnrolment",
+    "confirmTotp",
+    "renewRecoveryCodes",
+    "disableTotp",
+    "revokeSession",
+}
 """What concerns nobody but the caller, or everybody alike, needs no permission."""
 
 

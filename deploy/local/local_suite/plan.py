@@ -122,6 +122,8 @@ def shared_environment(
         "TOKEN_SIGNING_KEY": credentials.token_signing_key,
         "GATEWAY_SECRET": credentials.gateway_secret,
         "DATA_KEYS": credentials.data_keys,
+        # A provider on this machine can be tried out without a certificate.
+        "OIDC_ALLOW_LOCAL_HTTP": "1",
         "BOOTSTRAP_ADMIN_PASSWORD": credentials.admin_password,
         "SAMPLE_PASSWORD": credentials.people_password,
         "GATEWAY_URL": gateway_url(options.host, ports["gateway"]),
