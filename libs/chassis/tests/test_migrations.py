@@ -91,3 +91,26 @@ def test_waiting_for_another_process_ends(make_database, folder):
         other.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         with pytest.raises(Unavailable, match="too long"):
             upgrade(url, folder, patience=0.2)
+
+
+def test_indexes_of_the_audit_log_are_added_to_a_database_of_before(make_database, tmp_path):
+    """Also where an attempt was broken off and left an index that serves nobody."""
+    versions = tmp_path / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    (versions.parent / "env.py").write_text(ENV)
+    (versions / "0001_index.py").write_text(
+        "from chassis.migrations import index_audit_entries\n"
+        'revision, down_revision = "0001", None\n\n\n'
+        "def upgrade():\n    index_audit_entries()\n"
+    )
+    url = make_database("indexed")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP INDEX ix_audit_entry_actor, ix_audit_entry_action")
+        connection.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_audit_entry_time'::regclass")
+    upgrade(url, versions.parent)
+    assert differences(url, service_base("None").metadata) == []
+    with psycopg.connect(url, autocommit=True) as connection:
+        invalid = connection.execute("SELECT count(*) FROM pg_index WHERE NOT indisvalid").fetchone()
+        assert invalid == (0,)
+        definition = "SELECT pg_get_indexdef('ix_audit_entry_action'::regclass)"
+        assert "text_pattern_ops" in connection.execute(definition).fetchone()[0]
