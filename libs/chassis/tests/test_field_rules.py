@@ -7,8 +7,9 @@ from itertools import count
 from pathlib import Path
 
 import crm
+import orjson
 import pytest
-from chassis.callers import Caller
+from chassis.callers import Caller, Grant, Reach
 from chassis.concealment import (
     MethodRules,
     Shape,
@@ -32,6 +33,8 @@ from chassis.field_rules import (
     require_readable,
     require_writable,
 )
+from chassis.jobs.store import _pack_caller, unpack_caller
+from chassis.names import new_id
 from chassis.policy import PolicySnapshot
 from crm.customers.v1 import contact_service_pb2, customer_pb2, customer_service_pb2, timeline_pb2
 from crm.identity.v1 import policy_service_pb2, role_pb2
@@ -432,6 +435,18 @@ def test_values_in_files_are_concealed_like_records():
         "phones": ["138****1234"], "address.city": None, "level": None, "custom_fields.grade": "金***", "remark": "密",
         "source": "展会",
     }  # fmt: skip
+
+
+def test_a_job_runs_under_what_held_for_its_creator():
+    caller = Caller(
+        "users/1",
+        new_id(),
+        "1/2/",
+        {"customer.export": (Grant("customer.export", Reach.CUSTOM, ("1/",)),)},
+        partner_id=new_id(),
+        field_rules={"customer": {"phones": MASK, "level": READ_ONLY}},
+    )
+    assert unpack_caller(orjson.loads(orjson.dumps(_pack_caller(caller)))) == caller
 
 
 def test_open_fields_cannot_be_restricted():

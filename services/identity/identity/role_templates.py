@@ -1,7 +1,9 @@
 """The roles that a new installation begins with. They are ordinary roles: the company changes them as it likes."""
 
 from chassis.callers import Reach
+from chassis.field_rules import FieldEffect
 
+from identity.field_rules import FieldRule
 from identity.grants import EVERY_PERMISSION, RoleGrant
 from identity.usecases.create_role import RoleDraft
 
@@ -11,6 +13,14 @@ _COLLEAGUES = ("user.read", "department.read", "role.read", "partner.read")
 _READ = ("customer.read", "contact.read", "follow_up.read")
 _LEADS = ("lead.read", "lead.create", "lead.update")
 _WORK = ("contact.create", "contact.update", "contact.delete", "follow_up.create")
+
+
+_PRIVATE = (
+    FieldRule("contact", "phones", FieldEffect.MASK),
+    FieldRule("contact", "emails", FieldEffect.MASK),
+    FieldRule("contact", "wechat", FieldEffect.HIDE),
+)
+"""Who sends invoices needs the company, not the people's private numbers."""
 
 
 def _grants(reach: Reach, *permissions: str) -> tuple[RoleGrant, ...]:
@@ -52,7 +62,7 @@ TEMPLATES = (
         ),
     ),
     RoleDraft("客服", _grants(Reach.ALL, *_READ, "contact.create", "contact.update", "follow_up.create")),
-    RoleDraft("财务", _grants(Reach.ALL, *_READ, "customer.export")),
+    RoleDraft("财务", _grants(Reach.ALL, *_READ, "customer.export"), field_rules=_PRIVATE),
     RoleDraft(
         "市场",
         _grants(

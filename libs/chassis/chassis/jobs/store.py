@@ -155,6 +155,7 @@ def _pack_caller(caller: Caller) -> dict[str, Any]:
         "user_id": str(caller.user_id) if caller.user_id else None,
         "department_path": caller.department_path,
         "grants": grants,
+        "partner_id": str(caller.partner_id) if caller.partner_id else None,
         "field_rules": {entity: dict(rules) for entity, rules in caller.field_rules.items()},
     }
 
@@ -171,6 +172,7 @@ def unpack_caller(packed: Mapping[str, Any]) -> Caller:
         UUID(user_id) if user_id else None,
         packed["department_path"],
         grants,
+        partner_id=UUID(packed["partner_id"]) if packed.get("partner_id") else None,
         field_rules={
             entity: {field: FieldEffect(effect) for field, effect in rules.items()}
             for entity, rules in packed.get("field_rules", {}).items()
