@@ -1,5 +1,6 @@
 """Inbound events and timers: translate, and leave the rest to a use case."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 
 from chassis import handover, sharing
@@ -15,6 +16,7 @@ from leads.usecases.learn_customers import CustomerFacts, forget_customer, learn
 from leads.usecases.learn_organisation import forget_department, learn_department, learn_user
 from leads.usecases.learn_shares import CustomerShare, learn_share
 from leads.usecases.remind_due import remind_due
+from leads.usecases.settle_plans import close_plans, leave_plans_to_next_owner
 
 _STATES = {
     "CustomerCreated": customers_pb2.CustomerCreated,
@@ -34,8 +36,18 @@ def keep_up_with_customers(session: ServiceSession, received: Received) -> None:
         case "CustomersImported":
             imported = received.message(customers_pb2.CustomersImported)
             learn_customers(session, [_customer(state) for state in imported.customers])
+        case "CustomersHandedOver":
+            _take_in(session, received.message(customers_pb2.CustomersHandedOver).changes)
         case name:
             learn_customers(session, [_customer(received.message(_STATES[name]).state)])
+
+
+def _take_in(session: ServiceSession, changes: Sequence[customers_pb2.HandedOver]) -> None:
+    learn_customers(session, [_customer(change.state) for change in changes])
+    pooled = {change.state.customer: change.closes_plans for change in changes if change.pool and change.previous_owner}
+    ids = {name: parse_name("customers", name, field="customer") for name in pooled}
+    close_plans(session, [ids[name] for name, closes in pooled.items() if closes])
+    leave_plans_to_next_owner(session, [ids[name] for name, closes in pooled.items() if not closes])
 
 
 def keep_user(session: ServiceSession, user: identity_pb2.UserChanged) -> None:
@@ -68,7 +80,7 @@ def keep_up_with_organisation(session: ServiceSession, received: Received) -> No
 SUBSCRIPTIONS = (
     Subscription(
         "customers",
-        (*_STATES, "CustomerDeleted", "CustomerShareChanged", "CustomersImported"),
+        (*_STATES, "CustomerDeleted", "CustomerShareChanged", "CustomersHandedOver", "CustomersImported"),
         "leads.customers",
         keep_up_with_customers,
     ),

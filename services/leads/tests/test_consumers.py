@@ -1,10 +1,15 @@
 """Events of other services, as they come from the broker."""
 
+from datetime import timedelta
+
+import pytest
 from chassis.bus.envelope import Received
 from chassis.callers import service_caller
 from chassis.names import new_id
+from chassis.testing import make_caller
 from leads.consumers import SUBSCRIPTIONS
-from leads.model import KnownCustomer, KnownDepartment, KnownUser
+from leads.model import FollowUp, KnownCustomer, KnownDepartment, KnownUser
+from leads.usecases.log_follow_up import FollowUpDraft, log_follow_up
 
 ME = service_caller("leads")
 
@@ -47,6 +52,27 @@ def test_customers_are_followed_through_their_life(database, clock):
     deliver(database, "customers", "CustomerDeleted", {"customer": f"customers/{key}", "version": "3"}, clock)
     with database.read(ME) as session:
         assert session.get_one(KnownCustomer, key).deleted
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_plans_for_a_customer_that_goes_back_to_a_pool_end_or_wait_for_the_next_owner(
+    database, clock, directory, known, closes
+):
+    customer, planner = known(), make_caller(user_id=new_id())
+    with database.write(planner) as session:
+        later = session.now + timedelta(days=1)
+        plan = log_follow_up(session, FollowUpDraft(customer, "CALL", "谈", next_contact_time=later), directory).id
+    change = {
+        "state": state(customer, 9),
+        "previous_owner": planner.subject,
+        "pool": f"pools/{new_id()}",
+        "closes_plans": closes,
+    }
+    deliver(database, "customers", "CustomersHandedOver", {"kind": "RELEASED", "changes": [change]}, clock)
+    with database.read(ME) as session:
+        kept = session.get_one(FollowUp, plan)
+        assert (kept.reminder_open, kept.follows_owner) == (not closes, not closes)
+        assert session.get_one(KnownCustomer, customer).version == 9
 
 
 def test_the_organisation_is_followed(database, clock):
