@@ -12,6 +12,7 @@ ADMINISTRATOR = RoleDraft("系统管理员", (RoleGrant(EVERY_PERMISSION, Reach.
 _COLLEAGUES = ("user.read", "department.read", "role.read", "partner.read")
 _READ = ("customer.read", "contact.read", "follow_up.read")
 _LEADS = ("lead.read", "lead.create", "lead.update")
+_POOL = ("pool.read", "pool.claim", "customer.release", "customer.lock")
 _WORK = ("contact.create", "contact.update", "contact.delete", "follow_up.create")
 
 
@@ -36,6 +37,7 @@ TEMPLATES = (
             *_READ,
             *_WORK,
             *_LEADS,
+            *_POOL,
             "customer.create",
             "customer.update",
             "customer.share",
@@ -49,6 +51,9 @@ TEMPLATES = (
             *_READ,
             *_WORK,
             *_LEADS,
+            *_POOL,
+            "pool.assign",
+            "customer.recall",
             "lead.delete",
             "lead.transfer",
             "lead.approve",
@@ -77,5 +82,6 @@ TEMPLATES = (
             "partner.update",
         ),
     ),
+    RoleDraft("审计", _grants(Reach.ALL, "audit.read", "audit.verify")),
     RoleDraft("合作伙伴", (RoleGrant("lead.read", Reach.SELF), RoleGrant("lead.register", Reach.SELF))),
 )
