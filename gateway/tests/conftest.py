@@ -33,6 +33,7 @@ from crm.customers.v1 import (
     transfer_service_pb2_grpc,
 )
 from crm.identity.v1 import (
+    account_pb2,
     auth_service_pb2,
     auth_service_pb2_grpc,
     department_pb2,
@@ -41,6 +42,7 @@ from crm.identity.v1 import (
     role_pb2,
     role_service_pb2,
     role_service_pb2_grpc,
+    settings_service_pb2_grpc,
     user_pb2,
     user_service_pb2,
     user_service_pb2_grpc,
@@ -86,6 +88,7 @@ class World:
         self.customers = {c.name: c for c in map(make_customer, range(120))}
         self.uploaded = b""
         self.jobs = []
+        self.switches = []
         self.logs = {"identity": [], "customers": [], "leads": []}
         self.raising = {}
         self.hanging = {}
@@ -146,6 +149,15 @@ def page_of(records, request):
     return records[start : start + size], token
 
 
+def settings(world):
+    @answering(world, "identity")
+    class Settings(settings_service_pb2_grpc.SettingsServiceServicer):
+        def GetMySettings(self, request):
+            return account_pb2.UserSettings(locale="zh-CN", etag="0", notification_switches=world.switches)
+
+    return Settings()
+
+
 def identity_server(world):
     @answering(world, "identity")
     class Auth(auth_service_pb2_grpc.AuthServiceServicer):
@@ -186,6 +198,7 @@ def identity_server(world):
             return role_service_pb2.ListPermissionsResponse()
 
     return [
+        (settings_service_pb2_grpc.add_SettingsServiceServicer_to_server, settings(world)),
         (auth_service_pb2_grpc.add_AuthServiceServicer_to_server, Auth()),
         (user_service_pb2_grpc.add_UserServiceServicer_to_server, Users()),
         (department_service_pb2_grpc.add_DepartmentServiceServicer_to_server, Departments()),

@@ -10,6 +10,11 @@ import pytest
 from chassis.bus.envelope import seal_envelope
 from chassis.bus.topology import connected, declare_exchange, exchange_name
 from crm.common.v1 import job_pb2
+from crm.identity.v1.account_pb2 import (
+    NOTIFICATION_CHANNEL_IN_APP,
+    NOTIFICATION_CHANNEL_MAIL,
+    NotificationSwitch,
+)
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -144,17 +149,25 @@ async def test_notifications_reach_their_recipient_alone(suite, broker, gateway_
                     await asyncio.sleep(0.02)
             raise_notifications(broker, f"users/{uuid4()}", user)
             told = (await receive(socket))["payload"]["data"]["notifications"]
+            suite.world.switches = [
+                NotificationSwitch(kind="FOLLOW_UP_DUE", channel=NOTIFICATION_CHANNEL_IN_APP, enabled=False),
+                NotificationSwitch(kind="CUSTOMER_SHARED", channel=NOTIFICATION_CHANNEL_MAIL, enabled=False),
+            ]
+            raise_notifications(broker, user)
+            raise_notifications(broker, user, kind="CUSTOMER_SHARED")
+            after = (await receive(socket))["payload"]["data"]["notifications"]
+    assert after["kind"] == "CUSTOMER_SHARED"
     assert told == {"kind": "FOLLOW_UP_DUE", "recipientId": user, "params": {"name": "华诚"}}
 
 
-def raise_notifications(broker, *recipients):
+def raise_notifications(broker, *recipients, kind="FOLLOW_UP_DUE"):
     from amqp import Message
 
     with connected(broker) as connection:
         channel = connection.channel()
         declare_exchange(channel, "identity")
         for recipient in recipients:
-            data = {"id": str(uuid4()), "recipient": recipient, "kind": "FOLLOW_UP_DUE", "params": {"name": "华诚"}}
+            data = {"id": str(uuid4()), "recipient": recipient, "kind": kind, "params": {"name": "华诚"}}
             body = seal_envelope(
                 event_id=uuid4(),
                 source="identity",

@@ -28,13 +28,15 @@ PUBLIC = {
     "/crm.identity.v1.OidcSignInService/CompleteOidcSignIn",
     "/crm.identity.v1.OidcSignInService/ListSignInProviders",
 }
-UNSCOPED = {"departments", "roles", "clients", "partners", "customFields", "identityProviders"}
+UNSCOPED = {"departments", "roles", "clients", "partners", "customFields", "identityProviders", "pools"}
 """Collections that whoever may read them sees whole."""
 VALID = {
     "/crm.leads.v1.FollowUpService/LogFollowUp": {"follow_up": {"method": 1, "content": "好"}},
     "/crm.customers.v1.ContactService/CreateContact": {"contact": {"display_name": "王"}},
     "/crm.identity.v1.UserService/ResetUserPassword": {"password": "Correct-horse-9"},
     "/crm.customers.v1.CustomerService/TransferCustomer": {"owner": "a user"},
+    "/crm.customers.v1.PoolService/ReleaseCustomer": {"reason": "NO_BUDGET"},
+    "/crm.customers.v1.PoolService/RecallCustomer": {"reason": "NO_BUDGET"},
     "/crm.leads.v1.LeadService/TransferLead": {"owner": "a user"},
     "/crm.leads.v1.LeadService/RejectLead": {"reason": "已有"},
     "/crm.customers.v1.CustomerShareService/ShareCustomer": {"user": "a user", "level": 1},

@@ -30,16 +30,16 @@ class TokenBearer:
     rules: PasswordRules
 
 
-def bearer_of(session: ServiceSession, token: str, purpose: TokenPurpose) -> TokenBearer:
-    """Whom a token belongs to. Raises Invalid if it works no more, or never did."""
+def find_bearer(session: ServiceSession, token: str, purpose: TokenPurpose) -> TokenBearer | None:
+    """Whom a token belongs to; None if it works no more, or never did."""
     statement = select(User).join(AccountToken, AccountToken.user_id == User.id).where(*_matches(token, purpose))
     user = session.scalars(statement).one_or_none()
     if user is None:
-        raise _useless()
+        return None
     return TokenBearer(user.id, user.username, former_passwords(session, user.id), read_rules(session))
 
 
-def activate_account(session: ServiceSession, bearer: TokenBearer, token: str, password_hash: str) -> None:
+def activate_account(session: ServiceSession, bearer: TokenBearer | None, token: str, password_hash: str) -> None:
     """Give an invited user a password. From now on the user may sign in."""
     user = _take(session, bearer, token, TokenPurpose.INVITATION, UserState.INVITED)
     before = user.snapshot()
@@ -50,7 +50,7 @@ def activate_account(session: ServiceSession, bearer: TokenBearer, token: str, p
     outbox.emit(session, user.changed())
 
 
-def complete_reset(session: ServiceSession, bearer: TokenBearer, token: str, password_hash: str) -> None:
+def complete_reset(session: ServiceSession, bearer: TokenBearer | None, token: str, password_hash: str) -> None:
     """Replace a password that was forgotten and end all of the user's sessions."""
     bump_policy(session)
     user = _take(session, bearer, token, TokenPurpose.RESET, UserState.ACTIVE)
@@ -60,9 +60,11 @@ def complete_reset(session: ServiceSession, bearer: TokenBearer, token: str, pas
     audit.record(session, "user.complete_password_reset", user.name, None, None)
 
 
-def _take(session: ServiceSession, bearer: TokenBearer, token: str, purpose: TokenPurpose, state: UserState) -> User:
+def _take(
+    session: ServiceSession, bearer: TokenBearer | None, token: str, purpose: TokenPurpose, state: UserState
+) -> User:
     """The user, locked, whose token is used up by this transaction."""
-    user = lock_user(session, bearer.user_id)
+    user = lock_user(session, bearer.user_id if bearer else None)
     kept = session.scalars(select(AccountToken).where(*_matches(token, purpose))).one_or_none()
     if user is None or kept is None or user.state != state:
         raise _useless()
