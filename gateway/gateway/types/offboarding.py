@@ -1,10 +1,12 @@
 """People who leave, and what of theirs goes to whom."""
 
+from typing import cast
+
 import strawberry
 from crm.common.v1 import handover_pb2
 from crm.identity.v1 import offboarding_pb2, offboarding_service_pb2
-from google.protobuf.json_format import MessageToDict
 
+from gateway.conditions import from_filter
 from gateway.deriver import Record, derive
 from gateway.fields import field
 from gateway.nodes import Node
@@ -12,9 +14,9 @@ from gateway.nodes import Node
 
 @derive(handover_pb2.HandoverRule, hide={"filter"}, relations={"successors": "users"})
 class HandoverRule(Record[handover_pb2.HandoverRule]):
-    @field("Which of them, as the services write it; all if null.")
+    @field("Which of them, in the form in which filters are given; all if null.")
     def filter(self) -> strawberry.scalars.JSON | None:
-        return MessageToDict(self.wire.filter) if self.wire.HasField("filter") else None
+        return cast(strawberry.scalars.JSON | None, from_filter(self.wire.filter))
 
 
 @derive(handover_pb2.HandoverShare, relations={"successor": "users"})
