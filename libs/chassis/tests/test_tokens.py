@@ -11,7 +11,7 @@ import jwt
 import pytest
 from chassis.authentication import Authenticator
 from chassis.callers import Grant, Reach
-from chassis.errors import Invalid, Unauthenticated, Unavailable
+from chassis.errors import Denied, Invalid, Unauthenticated, Unavailable
 from chassis.policy import PolicyCache
 from chassis.testing import eventually
 from chassis.testing.edge import LocalAuthority
@@ -87,6 +87,46 @@ def test_another_key_is_refused_whatever_id_it_claims(authority, authenticator):
     assert reason_for(authenticator, foreign.sign(authority.claims())) == "INVALID_TOKEN"
     missing = jwt.encode(authority.claims(), Ed25519PrivateKey.generate(), algorithm="EdDSA")
     assert reason_for(authenticator, missing) == "INVALID_TOKEN"
+
+
+@pytest.mark.parametrize(
+    "kid",
+    ["", "../../../dev/null", "/dev/null", "' UNION SELECT 'key' --", "unknown", "\x00", "a" * 5000, 7, None, ["x"]],
+)
+def test_a_key_id_is_nothing_but_a_key_of_a_table(authority, authenticator, kid):
+    """Whatever a token names as its key: nothing is read, asked or run by it."""
+    mine = Ed25519PrivateKey.generate()
+    signed = f"{encoded({'alg': 'EdDSA', 'kid': kid})}.{encoded(authority.claims())}"
+    signature = base64.urlsafe_b64encode(mine.sign(signed.encode())).rstrip(b"=").decode()
+    assert reason_for(authenticator, f"{signed}.{signature}") == "INVALID_TOKEN"
+
+
+def test_a_key_that_a_token_brings_along_is_not_used(authority, authenticator):
+    foreign = SigningKeys([Ed25519PrivateKey.generate()])
+    brought = json.loads(foreign.key_set())["keys"][0]
+    for headers in (
+        {"jwk": brought},
+        {"jwk": brought, "kid": authority.keys.key_ids[0]},
+        {"jku": "https://evil.example.com/keys", "kid": authority.keys.key_ids[0]},
+        {"x5u": "https://evil.example.com/cert", "kid": authority.keys.key_ids[0]},
+    ):
+        token = foreign.sign({"iss": "crm", "aud": "crm", **authority.claims()}, headers=headers)
+        assert reason_for(authenticator, token) == "INVALID_TOKEN"
+
+
+@pytest.mark.parametrize(
+    "token", ["opaque-refresh-token", "a.b", "a.b.c", "..", "a" * 20_000, "e30.e30.", "\u00e9.b.c"]
+)
+def test_what_is_no_access_token_is_none(authenticator, token):
+    assert reason_for(authenticator, token) == "INVALID_TOKEN"
+
+
+def test_a_token_without_a_second_factor_grants_nothing(authority, authenticator):
+    caller = authenticator.caller(authority.token(grants={"x.read": Reach.ALL}, sfm=True))
+    assert not caller.granted("x.read")
+    with pytest.raises(Denied) as caught:
+        caller.scope("x.read")
+    assert caught.value.reason == "SECOND_FACTOR_REQUIRED"
 
 
 @pytest.mark.parametrize(
