@@ -7,6 +7,7 @@ from collections import OrderedDict
 from chassis.callers import Caller
 from chassis.errors import Unauthenticated
 from chassis.policy import PolicyCache, PolicySnapshot
+from chassis.rates import Rates
 from chassis.tokens import Claims, invalid_token, key_id, verify
 
 CAPACITY = 10_000
@@ -26,6 +27,8 @@ class Authenticator:
 
     def __init__(self, policy: PolicyCache) -> None:
         self._policy = policy
+        self.rates = Rates()
+        """How many calls those who may make a limited number have made here."""
         self._verified: OrderedDict[str, _Verified] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -68,6 +71,7 @@ class Authenticator:
             second_factor_missing=claims.second_factor_missing,
             must_change_password=claims.must_change_password,
             field_rules=snapshot.field_rules_of(claims.roles),
+            calls_per_minute=snapshot.calls_per_minute.get(claims.subject, 0),
             partner_id=claims.partner_id,
         )
 

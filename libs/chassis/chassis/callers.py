@@ -73,6 +73,8 @@ class Caller:
     """True if nothing is granted, because the caller has yet to change a password that has expired or was given."""
     field_rules: FieldRules = field(default_factory=dict, repr=False)
     """What the caller's roles keep from it of single fields, by entity. See `chassis.field_rules`."""
+    calls_per_minute: int = 0
+    """How many calls a machine may make per minute of each process; 0 for any number. See `chassis.rates`."""
     partner_id: UUID | None = None
     """The organisation outside the company that a user works for; None for employees and machines."""
     _scopes: dict[str, Scope] = field(default_factory=dict, init=False, repr=False, compare=False)

@@ -210,6 +210,8 @@ class MethodEdge:
         else:
             caller = self._authenticator.caller(_bearer(call.metadata))
             set_caller(caller)
+            if caller.calls_per_minute:
+                self._authenticator.rates.take(caller.subject, caller.calls_per_minute)
             if caller.partner_id is not None and not self._partners:
                 raise Denied("EMPLOYEES_ONLY", "this is open to the company's own people, not to partners")
             if self._permission:

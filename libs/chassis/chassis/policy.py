@@ -50,6 +50,8 @@ class PolicySnapshot:
     version: int
     roles: Mapping[str, tuple[Grant, ...]] = field(default_factory=dict)
     clients: Mapping[str, tuple[Grant, ...]] = field(default_factory=dict)
+    calls_per_minute: Mapping[str, int] = field(default_factory=dict)
+    """How many calls each client may make; clients without a limit are left out."""
     revocations: Mapping[str, float] = field(default_factory=dict)
     """`users/…`, `clients/…` or `sessions/…` → seconds since 1970: tokens issued before are refused."""
     field_rules: Mapping[str, FieldRules] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class PolicySnapshot:
             version=policy.version,
             roles={item.role: grants_from(item.grants, paths) for item in policy.roles},
             clients={item.client: grants_from(item.grants, paths) for item in policy.clients},
+            calls_per_minute={item.client: item.calls_per_minute for item in policy.clients if item.calls_per_minute},
             revocations={
                 item.subject: item.not_before.seconds + item.not_before.nanos / 1e9 for item in policy.revocations
             },

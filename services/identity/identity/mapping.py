@@ -249,12 +249,24 @@ def client_to_proto(client: Client) -> client_pb2.Client:
         disabled=client.disabled,
         etag=etag(client.version),
         create_time=timestamp(client.create_time),
+        calls_per_minute=client.calls_per_minute,
+        allowed_addresses=client.allowed_addresses,
+        last_use_time=timestamp(client.last_use_time),
+        last_address=client.last_address or "",
+        former_secret_expire_time=timestamp(client.former_secret_expire_time),
     )
 
 
 def client_draft(message: client_pb2.Client) -> ClientDraft:
     """What is said of a new client."""
-    return ClientDraft(message.client_id, message.display_name, grants_from_proto(message.grants), message.disabled)
+    return ClientDraft(
+        client_id=message.client_id,
+        display_name=message.display_name,
+        grants=grants_from_proto(message.grants),
+        disabled=message.disabled,
+        calls_per_minute=message.calls_per_minute,
+        allowed_addresses=tuple(message.allowed_addresses),
+    )
 
 
 def token_pair(access: AccessToken, refresh_token: str = "") -> auth_service_pb2.TokenPair:
@@ -277,7 +289,11 @@ def policy_to_proto(policy: PolicyData) -> policy_service_pb2.Policy:
             for role in policy.roles
         ],
         clients=[
-            policy_service_pb2.ClientPolicy(client=item.name, grants=[grant_to_proto(grant) for grant in item.grants])
+            policy_service_pb2.ClientPolicy(
+                client=item.name,
+                grants=[grant_to_proto(grant) for grant in item.grants],
+                calls_per_minute=item.calls_per_minute,
+            )
             for item in policy.clients
         ],
         revocations=[

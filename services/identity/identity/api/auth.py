@@ -83,9 +83,15 @@ class AuthServicer(auth_service_pb2_grpc.AuthServiceServicer):
     def IssueClientToken(
         self, request: auth_service_pb2.IssueClientTokenRequest, context: ServicerContext
     ) -> auth_service_pb2.TokenPair:
-        with self.calls.transaction() as session:
-            client = sign_in_client.sign_in_client(session, request.client_id, request.client_secret)
-            return mapping.token_pair(self.issuer.for_client(client, system_clock(), policy_version(session)))
+        try:
+            with self.calls.transaction() as session:
+                client = sign_in_client.sign_in_client(session, request.client_id, request.client_secret)
+                sign_in_client.note_use(session, client)
+                return mapping.token_pair(self.issuer.for_client(client, system_clock(), policy_version(session)))
+        except Unauthenticated:
+            with self.calls.transaction() as session:
+                sign_in_client.refuse(session, request.client_id)
+            raise
 
     def GetKeySet(
         self, request: auth_service_pb2.GetKeySetRequest, context: ServicerContext

@@ -2,8 +2,9 @@
 
 import re
 import secrets
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from chassis import audit
 from chassis.db import ServiceSession
@@ -20,6 +21,8 @@ from identity.secret_tokens import digest
 from identity.uniqueness import flush_unique
 
 SERVICE_PREFIX = "svc-"
+MAXIMUM_RATE = 1_000_000
+MAXIMUM_NETWORKS = 50
 _CLIENT_ID = re.compile(r"[a-z][a-z0-9._-]{1,63}")
 
 
@@ -31,6 +34,8 @@ class ClientDraft:
     display_name: str
     grants: tuple[RoleGrant, ...]
     disabled: bool = False
+    calls_per_minute: int = 0
+    allowed_addresses: tuple[str, ...] = ()
 
 
 def create_client(session: ServiceSession, draft: ClientDraft, known_permissions: Set[str]) -> tuple[Client, str]:
@@ -61,6 +66,8 @@ def add_client(session: ServiceSession, draft: ClientDraft, secret: str, *, buil
         stored_grants=[grant.to_json() for grant in draft.grants],
         secret_digest=digest(secret),
         disabled=draft.disabled,
+        calls_per_minute=rate(draft.calls_per_minute),
+        allowed_addresses=networks(draft.allowed_addresses),
         builtin=builtin,
         version=1,
         create_time=session.now,
@@ -69,3 +76,27 @@ def add_client(session: ServiceSession, draft: ClientDraft, secret: str, *, buil
     flush_unique(session)
     audit.record(session, "client.create", client.name, None, client.snapshot())
     return client
+
+
+def rate(calls_per_minute: int) -> int:
+    """A number of calls per minute. Raises Invalid INVALID_RATE."""
+    if not 0 <= calls_per_minute <= MAXIMUM_RATE:
+        message = f"from 1 to {MAXIMUM_RATE:,} calls per minute can be allowed, or 0 for any number"
+        raise Invalid("INVALID_RATE", message, field="calls_per_minute")
+    return calls_per_minute
+
+
+def networks(addresses: Sequence[str]) -> list[str]:
+    """IP addresses and networks in CIDR notation, each once, sorted. Raises Invalid INVALID_ADDRESS or TOO_MANY."""
+    if len(addresses) > MAXIMUM_NETWORKS:
+        raise Invalid(
+            "TOO_MANY", f"at most {MAXIMUM_NETWORKS} fit", field="allowed_addresses", maximum=MAXIMUM_NETWORKS
+        )
+    found = set()
+    for address in addresses:
+        try:
+            found.add(str(ip_network(address.strip())))
+        except ValueError:
+            message = f"{address[:100]!r} is no IP address or network such as 10.1.0.0/16"
+            raise Invalid("INVALID_ADDRESS", message, field="allowed_addresses") from None
+    return sorted(found)

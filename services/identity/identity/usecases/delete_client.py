@@ -4,7 +4,6 @@ from uuid import UUID
 
 from chassis import audit
 from chassis.db import ServiceSession
-from chassis.errors import Conflict
 
 from identity import queries
 from identity.grants import require_everything
@@ -16,8 +15,7 @@ def delete_client(session: ServiceSession, client_key: UUID) -> None:
     require_everything(session.caller, "client.delete")
     bump_policy(session)
     client = queries.get_client(session, client_key, lock=True)
-    if client.builtin:
-        raise Conflict("BUILTIN_CLIENT", "a service of the suite signs in by this client", client=client.name)
+    client.ensure_changeable()
     session.delete(client)
     session.flush()
     revoke_tokens(session, [client.name])

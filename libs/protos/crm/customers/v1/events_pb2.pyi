@@ -360,3 +360,27 @@ class HandedOver(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HandedOver: _TypeAlias = HandedOver  # noqa: Y015
+
+@_typing.final
+class OwnersRelocated(_message.Message):
+    """An owner, or all owners in a department, moved, and some of their customers are not reckoned to the new place yet.
+    The service tells itself, so that many are dealt with in parts.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHOSE_FIELD_NUMBER: _builtins.int
+    whose: _builtins.str
+    """Whose customers: `users/{uuid}`, or `departments/{uuid}` for those of everybody in it."""
+    def __init__(
+        self,
+        *,
+        whose: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["whose", b"whose"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OwnersRelocated: _TypeAlias = OwnersRelocated  # noqa: Y015

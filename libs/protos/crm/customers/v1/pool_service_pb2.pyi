@@ -501,7 +501,7 @@ class HoldingOutcome(_message.Message):
     """The customer, `customers/{uuid}`."""
     reason: _builtins.str
     """Empty if it was done; else why not: `NOT_IN_POOL`, `NOT_A_MEMBER`, `HOLD_LIMIT_REACHED`,
-    `DAILY_CLAIM_LIMIT_REACHED`, `FORMER_OWNER_WAIT`, `ENTRY_WAIT`, `POOL_DISABLED`, `CUSTOMER_NOT_FOUND`.
+    `DAILY_CLAIM_LIMIT_REACHED`, `FORMER_OWNER_WAIT`, `ENTRY_WAIT`, `POOL_DISABLED`.
     """
     message: _builtins.str
     """The same in words."""

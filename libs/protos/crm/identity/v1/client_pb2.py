@@ -26,7 +26,7 @@ from crm.identity.v1 import role_pb2 as crm_dot_identity_dot_v1_dot_role__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63rm/identity/v1/client.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/identity/v1/role.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x01\n\x06\x43lient\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12&\n\x06grants\x18\x04 \x03(\x0b\x32\x16.crm.identity.v1.Grant\x12\x10\n\x08\x64isabled\x18\x05 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63rm/identity/v1/client.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/identity/v1/role.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x02\n\x06\x43lient\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12&\n\x06grants\x18\x04 \x03(\x0b\x32\x16.crm.identity.v1.Grant\x12\x10\n\x08\x64isabled\x18\x05 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x63\x61lls_per_minute\x18\x08 \x01(\x05\x12\x19\n\x11\x61llowed_addresses\x18\t \x03(\t\x12\x31\n\rlast_use_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0clast_address\x18\x0b \x01(\t\x12=\n\x19\x66ormer_secret_expire_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,5 +34,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.identity.v1.client_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CLIENT']._serialized_start=111
-  _globals['_CLIENT']._serialized_end=295
+  _globals['_CLIENT']._serialized_end=484
 # @@protoc_insertion_point(module_scope)

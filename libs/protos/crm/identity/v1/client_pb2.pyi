@@ -33,6 +33,11 @@ class Client(_message.Message):
     DISABLED_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CALLS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    ALLOWED_ADDRESSES_FIELD_NUMBER: _builtins.int
+    LAST_USE_TIME_FIELD_NUMBER: _builtins.int
+    LAST_ADDRESS_FIELD_NUMBER: _builtins.int
+    FORMER_SECRET_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `clients/{uuid}`."""
     client_id: _builtins.str
@@ -43,6 +48,10 @@ class Client(_message.Message):
     """True if it may not sign in."""
     etag: _builtins.str
     """Changes with every change of the client."""
+    calls_per_minute: _builtins.int
+    """How many calls it may make per minute of each process that serves calls; 0 for any number."""
+    last_address: _builtins.str
+    """The IP address that it last signed in from, if that is known. Output only."""
     @_builtins.property
     def grants(self) -> _containers.RepeatedCompositeFieldContainer[_role_pb2.Grant]:
         """What it may do. DATA_SCOPE_SELF and the department scopes mean nothing for a machine and are refused."""
@@ -50,6 +59,18 @@ class Client(_message.Message):
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created."""
+
+    @_builtins.property
+    def allowed_addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The IP addresses and networks that it may sign in from, e.g. `10.1.0.0/16`; from anywhere if there are none."""
+
+    @_builtins.property
+    def last_use_time(self) -> _timestamp_pb2.Timestamp:
+        """When it last signed in, to the minute. Output only."""
+
+    @_builtins.property
+    def former_secret_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when the former secret still works, after RotateClientSecret. Output only."""
 
     def __init__(
         self,
@@ -61,10 +82,15 @@ class Client(_message.Message):
         disabled: _builtins.bool = ...,
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        calls_per_minute: _builtins.int = ...,
+        allowed_addresses: _abc.Iterable[_builtins.str] | None = ...,
+        last_use_time: _timestamp_pb2.Timestamp | None = ...,
+        last_address: _builtins.str = ...,
+        former_secret_expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "former_secret_expire_time", b"former_secret_expire_time", "last_use_time", b"last_use_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "create_time", b"create_time", "disabled", b"disabled", "display_name", b"display_name", "etag", b"etag", "grants", b"grants", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_addresses", b"allowed_addresses", "calls_per_minute", b"calls_per_minute", "client_id", b"client_id", "create_time", b"create_time", "disabled", b"disabled", "display_name", b"display_name", "etag", b"etag", "former_secret_expire_time", b"former_secret_expire_time", "grants", b"grants", "last_address", b"last_address", "last_use_time", b"last_use_time", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from crm.identity.v1 import client_pb2 as crm_dot_identity_dot_v1_dot_client__pb2
 from crm.identity.v1 import client_service_pb2 as crm_dot_identity_dot_v1_dot_client__service__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 
@@ -36,6 +37,11 @@ class ClientServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.GetClient = channel.unary_unary(
+                '/crm.identity.v1.ClientService/GetClient',
+                request_serializer=crm_dot_identity_dot_v1_dot_client__service__pb2.GetClientRequest.SerializeToString,
+                response_deserializer=crm_dot_identity_dot_v1_dot_client__pb2.Client.FromString,
+                _registered_method=True)
         self.ListClients = channel.unary_unary(
                 '/crm.identity.v1.ClientService/ListClients',
                 request_serializer=crm_dot_identity_dot_v1_dot_client__service__pb2.ListClientsRequest.SerializeToString,
@@ -44,6 +50,16 @@ class ClientServiceStub:
         self.CreateClient = channel.unary_unary(
                 '/crm.identity.v1.ClientService/CreateClient',
                 request_serializer=crm_dot_identity_dot_v1_dot_client__service__pb2.CreateClientRequest.SerializeToString,
+                response_deserializer=crm_dot_identity_dot_v1_dot_client__service__pb2.ClientWithSecret.FromString,
+                _registered_method=True)
+        self.UpdateClient = channel.unary_unary(
+                '/crm.identity.v1.ClientService/UpdateClient',
+                request_serializer=crm_dot_identity_dot_v1_dot_client__service__pb2.UpdateClientRequest.SerializeToString,
+                response_deserializer=crm_dot_identity_dot_v1_dot_client__pb2.Client.FromString,
+                _registered_method=True)
+        self.RotateClientSecret = channel.unary_unary(
+                '/crm.identity.v1.ClientService/RotateClientSecret',
+                request_serializer=crm_dot_identity_dot_v1_dot_client__service__pb2.RotateClientSecretRequest.SerializeToString,
                 response_deserializer=crm_dot_identity_dot_v1_dot_client__service__pb2.ClientWithSecret.FromString,
                 _registered_method=True)
         self.DeleteClient = channel.unary_unary(
@@ -56,6 +72,13 @@ class ClientServiceStub:
 class ClientServiceServicer:
     """Manages the machines that may call the suite.
     """
+
+    def GetClient(self, request, context):
+        """Returns a client.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def ListClients(self, request, context):
         """Lists clients by client id.
@@ -71,6 +94,22 @@ class ClientServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateClient(self, request, context):
+        """Changes a client: its name, grants, limits, and whether it may sign in. Tokens of one that may not are refused at
+        once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateClientSecret(self, request, context):
+        """Gives a client a new secret and returns it, once. The former one works for a while, so that the client can be
+        switched over without a gap.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteClient(self, request, context):
         """Deletes a client; its tokens are refused at once.
         """
@@ -81,6 +120,11 @@ class ClientServiceServicer:
 
 def add_ClientServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'GetClient': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetClient,
+                    request_deserializer=crm_dot_identity_dot_v1_dot_client__service__pb2.GetClientRequest.FromString,
+                    response_serializer=crm_dot_identity_dot_v1_dot_client__pb2.Client.SerializeToString,
+            ),
             'ListClients': grpc.unary_unary_rpc_method_handler(
                     servicer.ListClients,
                     request_deserializer=crm_dot_identity_dot_v1_dot_client__service__pb2.ListClientsRequest.FromString,
@@ -89,6 +133,16 @@ def add_ClientServiceServicer_to_server(servicer, server):
             'CreateClient': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateClient,
                     request_deserializer=crm_dot_identity_dot_v1_dot_client__service__pb2.CreateClientRequest.FromString,
+                    response_serializer=crm_dot_identity_dot_v1_dot_client__service__pb2.ClientWithSecret.SerializeToString,
+            ),
+            'UpdateClient': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateClient,
+                    request_deserializer=crm_dot_identity_dot_v1_dot_client__service__pb2.UpdateClientRequest.FromString,
+                    response_serializer=crm_dot_identity_dot_v1_dot_client__pb2.Client.SerializeToString,
+            ),
+            'RotateClientSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateClientSecret,
+                    request_deserializer=crm_dot_identity_dot_v1_dot_client__service__pb2.RotateClientSecretRequest.FromString,
                     response_serializer=crm_dot_identity_dot_v1_dot_client__service__pb2.ClientWithSecret.SerializeToString,
             ),
             'DeleteClient': grpc.unary_unary_rpc_method_handler(
@@ -107,6 +161,33 @@ def add_ClientServiceServicer_to_server(servicer, server):
 class ClientService:
     """Manages the machines that may call the suite.
     """
+
+    @staticmethod
+    def GetClient(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.identity.v1.ClientService/GetClient',
+            crm_dot_identity_dot_v1_dot_client__service__pb2.GetClientRequest.SerializeToString,
+            crm_dot_identity_dot_v1_dot_client__pb2.Client.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def ListClients(request,
@@ -151,6 +232,60 @@ class ClientService:
             target,
             '/crm.identity.v1.ClientService/CreateClient',
             crm_dot_identity_dot_v1_dot_client__service__pb2.CreateClientRequest.SerializeToString,
+            crm_dot_identity_dot_v1_dot_client__service__pb2.ClientWithSecret.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateClient(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.identity.v1.ClientService/UpdateClient',
+            crm_dot_identity_dot_v1_dot_client__service__pb2.UpdateClientRequest.SerializeToString,
+            crm_dot_identity_dot_v1_dot_client__pb2.Client.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateClientSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.identity.v1.ClientService/RotateClientSecret',
+            crm_dot_identity_dot_v1_dot_client__service__pb2.RotateClientSecretRequest.SerializeToString,
             crm_dot_identity_dot_v1_dot_client__service__pb2.ClientWithSecret.FromString,
             options,
             channel_credentials,

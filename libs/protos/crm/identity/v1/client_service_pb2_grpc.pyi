@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from crm.identity.v1 import client_pb2 as _client_pb2
 from crm.identity.v1 import client_service_pb2 as _client_service_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
@@ -34,10 +35,20 @@ class ClientServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ClientServiceAsyncStub: ...
+    GetClient: _grpc.UnaryUnaryMultiCallable[_client_service_pb2.GetClientRequest, _client_pb2.Client]
+    """Returns a client."""
     ListClients: _grpc.UnaryUnaryMultiCallable[_client_service_pb2.ListClientsRequest, _client_service_pb2.ListClientsResponse]
     """Lists clients by client id."""
     CreateClient: _grpc.UnaryUnaryMultiCallable[_client_service_pb2.CreateClientRequest, _client_service_pb2.ClientWithSecret]
     """Creates a client and returns its secret, once."""
+    UpdateClient: _grpc.UnaryUnaryMultiCallable[_client_service_pb2.UpdateClientRequest, _client_pb2.Client]
+    """Changes a client: its name, grants, limits, and whether it may sign in. Tokens of one that may not are refused at
+    once.
+    """
+    RotateClientSecret: _grpc.UnaryUnaryMultiCallable[_client_service_pb2.RotateClientSecretRequest, _client_service_pb2.ClientWithSecret]
+    """Gives a client a new secret and returns it, once. The former one works for a while, so that the client can be
+    switched over without a gap.
+    """
     DeleteClient: _grpc.UnaryUnaryMultiCallable[_client_service_pb2.DeleteClientRequest, _empty_pb2.Empty]
     """Deletes a client; its tokens are refused at once."""
 
@@ -46,15 +57,33 @@ class ClientServiceAsyncStub(ClientServiceStub):
     """Manages the machines that may call the suite."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    GetClient: _aio.UnaryUnaryMultiCallable[_client_service_pb2.GetClientRequest, _client_pb2.Client]  # type: ignore[assignment]
+    """Returns a client."""
     ListClients: _aio.UnaryUnaryMultiCallable[_client_service_pb2.ListClientsRequest, _client_service_pb2.ListClientsResponse]  # type: ignore[assignment]
     """Lists clients by client id."""
     CreateClient: _aio.UnaryUnaryMultiCallable[_client_service_pb2.CreateClientRequest, _client_service_pb2.ClientWithSecret]  # type: ignore[assignment]
     """Creates a client and returns its secret, once."""
+    UpdateClient: _aio.UnaryUnaryMultiCallable[_client_service_pb2.UpdateClientRequest, _client_pb2.Client]  # type: ignore[assignment]
+    """Changes a client: its name, grants, limits, and whether it may sign in. Tokens of one that may not are refused at
+    once.
+    """
+    RotateClientSecret: _aio.UnaryUnaryMultiCallable[_client_service_pb2.RotateClientSecretRequest, _client_service_pb2.ClientWithSecret]  # type: ignore[assignment]
+    """Gives a client a new secret and returns it, once. The former one works for a while, so that the client can be
+    switched over without a gap.
+    """
     DeleteClient: _aio.UnaryUnaryMultiCallable[_client_service_pb2.DeleteClientRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a client; its tokens are refused at once."""
 
 class ClientServiceServicer(metaclass=_abc_1.ABCMeta):
     """Manages the machines that may call the suite."""
+
+    @_abc_1.abstractmethod
+    def GetClient(
+        self,
+        request: _client_service_pb2.GetClientRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_client_pb2.Client, _abc.Awaitable[_client_pb2.Client]]:
+        """Returns a client."""
 
     @_abc_1.abstractmethod
     def ListClients(
@@ -71,6 +100,26 @@ class ClientServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_client_service_pb2.ClientWithSecret, _abc.Awaitable[_client_service_pb2.ClientWithSecret]]:
         """Creates a client and returns its secret, once."""
+
+    @_abc_1.abstractmethod
+    def UpdateClient(
+        self,
+        request: _client_service_pb2.UpdateClientRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_client_pb2.Client, _abc.Awaitable[_client_pb2.Client]]:
+        """Changes a client: its name, grants, limits, and whether it may sign in. Tokens of one that may not are refused at
+        once.
+        """
+
+    @_abc_1.abstractmethod
+    def RotateClientSecret(
+        self,
+        request: _client_service_pb2.RotateClientSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_client_service_pb2.ClientWithSecret, _abc.Awaitable[_client_service_pb2.ClientWithSecret]]:
+        """Gives a client a new secret and returns it, once. The former one works for a while, so that the client can be
+        switched over without a gap.
+        """
 
     @_abc_1.abstractmethod
     def DeleteClient(

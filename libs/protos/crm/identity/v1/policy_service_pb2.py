@@ -27,7 +27,7 @@ from crm.identity.v1 import role_pb2 as crm_dot_identity_dot_v1_dot_role__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$crm/identity/v1/policy_service.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1a\x63rm/identity/v1/role.proto\x1a\x1fgoogle/protobuf/timestamp.proto\")\n\x10GetPolicyRequest\x12\x15\n\rknown_version\x18\x01 \x01(\x03\"\xbd\x02\n\x06Policy\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x11\n\tunchanged\x18\x02 \x01(\x08\x12*\n\x05roles\x18\x03 \x03(\x0b\x32\x1b.crm.identity.v1.RolePolicy\x12\x33\n\x0brevocations\x18\x04 \x03(\x0b\x32\x1e.crm.identity.v1.RevokedTokens\x12.\n\x07\x63lients\x18\x05 \x03(\x0b\x32\x1d.crm.identity.v1.ClientPolicy\x12\x46\n\x10\x64\x65partment_paths\x18\x06 \x03(\x0b\x32,.crm.identity.v1.Policy.DepartmentPathsEntry\x1a\x36\n\x14\x44\x65partmentPathsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"s\n\nRolePolicy\x12\x0c\n\x04role\x18\x01 \x01(\t\x12&\n\x06grants\x18\x02 \x03(\x0b\x32\x16.crm.identity.v1.Grant\x12/\n\x0b\x66ield_rules\x18\n \x03(\x0b\x32\x1a.crm.identity.v1.FieldRule\"F\n\x0c\x43lientPolicy\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12&\n\x06grants\x18\x02 \x03(\x0b\x32\x16.crm.identity.v1.Grant\"P\n\rRevokedTokens\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12.\n\nnot_before\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2k\n\rPolicyService\x12Z\n\tGetPolicy\x12!.crm.identity.v1.GetPolicyRequest\x1a\x17.crm.identity.v1.Policy\"\x11\x8a\xe7\x18\r\n\x0bpolicy.readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$crm/identity/v1/policy_service.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1a\x63rm/identity/v1/role.proto\x1a\x1fgoogle/protobuf/timestamp.proto\")\n\x10GetPolicyRequest\x12\x15\n\rknown_version\x18\x01 \x01(\x03\"\xbd\x02\n\x06Policy\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x11\n\tunchanged\x18\x02 \x01(\x08\x12*\n\x05roles\x18\x03 \x03(\x0b\x32\x1b.crm.identity.v1.RolePolicy\x12\x33\n\x0brevocations\x18\x04 \x03(\x0b\x32\x1e.crm.identity.v1.RevokedTokens\x12.\n\x07\x63lients\x18\x05 \x03(\x0b\x32\x1d.crm.identity.v1.ClientPolicy\x12\x46\n\x10\x64\x65partment_paths\x18\x06 \x03(\x0b\x32,.crm.identity.v1.Policy.DepartmentPathsEntry\x1a\x36\n\x14\x44\x65partmentPathsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"s\n\nRolePolicy\x12\x0c\n\x04role\x18\x01 \x01(\t\x12&\n\x06grants\x18\x02 \x03(\x0b\x32\x16.crm.identity.v1.Grant\x12/\n\x0b\x66ield_rules\x18\n \x03(\x0b\x32\x1a.crm.identity.v1.FieldRule\"`\n\x0c\x43lientPolicy\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12&\n\x06grants\x18\x02 \x03(\x0b\x32\x16.crm.identity.v1.Grant\x12\x18\n\x10\x63\x61lls_per_minute\x18\x03 \x01(\x05\"P\n\rRevokedTokens\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12.\n\nnot_before\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2k\n\rPolicyService\x12Z\n\tGetPolicy\x12!.crm.identity.v1.GetPolicyRequest\x1a\x17.crm.identity.v1.Policy\"\x11\x8a\xe7\x18\r\n\x0bpolicy.readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,9 +47,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROLEPOLICY']._serialized_start=509
   _globals['_ROLEPOLICY']._serialized_end=624
   _globals['_CLIENTPOLICY']._serialized_start=626
-  _globals['_CLIENTPOLICY']._serialized_end=696
-  _globals['_REVOKEDTOKENS']._serialized_start=698
-  _globals['_REVOKEDTOKENS']._serialized_end=778
-  _globals['_POLICYSERVICE']._serialized_start=780
-  _globals['_POLICYSERVICE']._serialized_end=887
+  _globals['_CLIENTPOLICY']._serialized_end=722
+  _globals['_REVOKEDTOKENS']._serialized_start=724
+  _globals['_REVOKEDTOKENS']._serialized_end=804
+  _globals['_POLICYSERVICE']._serialized_start=806
+  _globals['_POLICYSERVICE']._serialized_end=913
 # @@protoc_insertion_point(module_scope)

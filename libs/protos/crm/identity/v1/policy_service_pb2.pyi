@@ -154,8 +154,11 @@ class ClientPolicy(_message.Message):
 
     CLIENT_FIELD_NUMBER: _builtins.int
     GRANTS_FIELD_NUMBER: _builtins.int
+    CALLS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     client: _builtins.str
     """The client, `clients/{uuid}`."""
+    calls_per_minute: _builtins.int
+    """How many calls it may make per minute of each process that serves calls; 0 for any number."""
     @_builtins.property
     def grants(self) -> _containers.RepeatedCompositeFieldContainer[_role_pb2.Grant]:
         """Its grants."""
@@ -165,10 +168,11 @@ class ClientPolicy(_message.Message):
         *,
         client: _builtins.str = ...,
         grants: _abc.Iterable[_role_pb2.Grant] | None = ...,
+        calls_per_minute: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "grants", b"grants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_minute", b"calls_per_minute", "client", b"client", "grants", b"grants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
