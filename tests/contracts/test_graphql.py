@@ -47,6 +47,7 @@ COLLECTIONS = {
     "role": "roles",
     "client": "clients",
     "customField": "customFields",
+    "offboarding": "offboardings",
     "import": "importJobs",
     "export": "exportJobs",
 }
@@ -56,6 +57,7 @@ SCALARS = {
     "Float": 1.0,
     "Boolean": False,
     "DateTime": "2026-01-01T00:00:00Z",
+    "Date": "2026-01-01",
     "JSON": {},
     "FilterValue": "x",
 }
