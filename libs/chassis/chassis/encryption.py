@@ -6,7 +6,7 @@ kept at goes into the seal, so that a sealed value which is moved to another row
     provider.client_secret = session.data_keys.seal(secret, Place("identity_provider", "client_secret", provider.id))
 
 Several keys may stand in `DATA_KEYS`: the first seals, all open. To change the key, put a new one in front, let what
-`is_current` says is old be sealed anew, and then take the old key out.
+`is_current` and `outdated` say is old be sealed anew, and then take the old key out.
 
 Sealed values can be neither compared nor searched. For equality, keep a blind index of the value beside it.
 """
@@ -26,9 +26,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import LargeBinary
+from sqlalchemy import ColumnElement, LargeBinary, func, type_coerce
 from sqlalchemy.types import TypeDecorator
 
+from chassis.columns import AnyColumn
 from chassis.errors import Invalid
 
 SETTING = "DATA_KEYS"
@@ -131,7 +132,7 @@ class DataKeys:
     def seal(self, value: str, place: Place) -> Sealed:
         """A value made unreadable, to be kept at a place and nowhere else. The length of the value still shows."""
         key_id = self.current
-        header = _FORMAT + bytes([len(key_id)]) + key_id.encode()
+        header = _header(key_id)
         nonce = secrets.token_bytes(_NONCE_BYTES)
         text = self._sealing[key_id].encrypt(nonce, value.encode(), header + place.associated_data())
         return Sealed(header + nonce + text)
@@ -151,6 +152,11 @@ class DataKeys:
         """False if the value should be sealed anew because another key seals now."""
         return sealed.key_id == self.current
 
+    def outdated(self, column: AnyColumn) -> ColumnElement[bool]:
+        """Whether the value in an encrypted column should be sealed anew, as a condition."""
+        header = _header(self.current)
+        return func.substr(type_coerce(column, LargeBinary), 1, len(header)) != header
+
     def blind_index(self, value: str, purpose: str) -> bytes:
         """A digest to find equal values by: HMAC-SHA256 under a key of its own. Normalise the value first.
 
@@ -163,6 +169,10 @@ class DataKeys:
         self.current  # noqa: B018 - without keys there is nothing to index by, and this says so
         message = orjson.dumps([purpose, value])
         return [hmac.digest(key, message, sha256) for key in self._indexing]
+
+
+def _header(key_id: str) -> bytes:
+    return _FORMAT + bytes([len(key_id)]) + key_id.encode()
 
 
 def new_key() -> str:

@@ -140,6 +140,20 @@ def test_a_dump_of_the_database_tells_nothing(make_database, keys):
     database.dispose()
 
 
+def test_what_an_old_key_sealed_is_found(make_database, keys):
+    both = DataKeys.parse(f"new:{NEW},old:{OLD}")
+    database = Database("papers", make_database("papers"), data_keys=both)
+    Base.metadata.create_all(database.engine)
+    rows = [uuid4(), uuid4(), uuid4()]
+    with database.write(service_caller("papers")) as session:
+        for row, sealing in zip(rows, (keys, both, None), strict=True):
+            sealed = sealing.seal(NUMBER, place(row)) if sealing else None
+            session.add(Paper(id=row, number=sealed, number_index=b""))
+    with database.read(service_caller("papers")) as session:
+        assert session.scalars(select(Paper.id).where(both.outdated(Paper.number))).all() == rows[:1]
+    database.dispose()
+
+
 def test_an_encrypted_column_takes_no_readable_value(make_database, keys):
     database = Database("papers", make_database("papers"), data_keys=keys)
     Base.metadata.create_all(database.engine)

@@ -16,11 +16,13 @@ from identity.bootstrap import bootstrap
 from identity.company import announce, get_profile
 from identity.consumers import SUBSCRIPTIONS
 from identity.usecases.forget_expired import forget_expired
+from identity.usecases.renew_seals import renew_seals
 
 
 def _timers(runtime: Runtime) -> Sequence[Timer]:
     return (
         Timer("forget-expired", run=lambda session, due: forget_expired(session), every=timedelta(hours=1)),
+        Timer("renew-seals", run=lambda session, due: renew_seals(session), every=timedelta(minutes=10)),
         # A new year brings days into the window of what is told; and a service that was added meanwhile hears of all.
         Timer("announce-organisation", run=_announce_organisation, daily_at=time(0, 5)),
     )

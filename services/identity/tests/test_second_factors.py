@@ -8,13 +8,18 @@ from uuid import uuid4
 
 import pyotp
 import pytest
+from chassis.callers import service_caller
 from chassis.clock import system_clock
+from chassis.encryption import DataKeys, new_key
 from chassis.testing import eventually
 from chassis.testing.edge import bearer
 from crm.identity.v1 import auth_service_pb2, role_pb2, role_service_pb2, user_service_pb2
 from crm.identity.v1 import second_factor_service_pb2 as pb
+from identity.model import TotpFactor
 from identity.testing import grant, outcome, refused
 from identity.usecases import prove_code
+from identity.usecases.renew_seals import renew_seals
+from sqlalchemy import select
 
 
 @pytest.fixture(autouse=True)
@@ -355,6 +360,26 @@ def test_a_role_that_begins_to_require_one_is_felt_at_once(suite, steps):
     with refused("PERMISSION_DENIED", "SECOND_FACTOR_REQUIRED"):
         read(suite, person)
     assert read(suite, with_factor)
+
+
+def test_the_data_key_can_be_changed(suite, person, monkeypatch):
+    old = suite.runtime.database.data_keys
+    both = DataKeys.parse(f"next:{new_key()},{suite.runtime.settings.environment['DATA_KEYS']}")
+    monkeypatch.setattr(suite.runtime.database, "data_keys", both)
+    assert person.complete(person.code()).access_token
+    assert person.complete(person.codes[0]).access_token
+    with suite.runtime.database.write(service_caller("identity")) as session:
+        renew_seals(session)
+        assert session.scalars(select(TotpFactor.user_id).where(both.outdated(TotpFactor.secret))).all() == []
+    assert person.complete(person.code()).access_token
+    monkeypatch.setattr(suite.runtime.database, "data_keys", old)
+    with refused("INTERNAL", "INTERNAL"):
+        person.complete(person.code())
+    monkeypatch.setattr(suite.runtime.database, "data_keys", both)
+    with suite.runtime.database.write(service_caller("identity")) as session:
+        for factor in session.scalars(select(TotpFactor)):
+            place = TotpFactor.place(factor.user_id)
+            factor.secret = old.seal(both.open(factor.secret, place), place)
 
 
 def test_no_secret_of_it_is_kept_readable(suite, person):
