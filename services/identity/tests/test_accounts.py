@@ -130,7 +130,7 @@ def test_an_invited_person_sets_a_password_and_signs_in(suite, accounts, mails):
     with refused("INVALID_ARGUMENT", "INVALID_ACCOUNT_TOKEN"):
         activate(accounts, token)
     assert suite.me(suite.sign_in(user.username, NEW)).state == user_pb2.USER_STATE_ACTIVE
-    assert suite.audited(user.name)[:3] == ["user.create", "user.invite", "user.activate"]
+    assert suite.audited(user.name)[:4] == ["user.create", "user.invite", "user.login_refused", "user.activate"]
 
 
 def test_who_has_only_a_phone_is_told_the_link_by_the_inviter_once(suite, accounts):
