@@ -7,9 +7,11 @@ from chassis.bus.handlers import Received, Subscription
 from chassis.db import ServiceSession
 from chassis.names import parse_name, parse_optional_name
 from chassis.timers import Timer
+from crm.customers.v1 import events_pb2 as customers_pb2
 from crm.identity.v1 import events_pb2 as identity_pb2
 from crm.leads.v1 import events_pb2 as leads_pb2
 
+from customers.usecases.follow_owners import follow_department, follow_user
 from customers.usecases.learn_organisation import (
     DepartmentFacts,
     UserFacts,
@@ -53,7 +55,17 @@ def keep_up_with_organisation(session: ServiceSession, received: Received) -> No
             forget_department(session, parse_name("departments", event.department, field="department"))
 
 
+def keep_following(session: ServiceSession, received: Received) -> None:
+    """Let a further part of the customers of owners who moved follow them."""
+    whose = received.message(customers_pb2.OwnersRelocated).whose
+    if whose.startswith("users/"):
+        follow_user(session, parse_name("users", whose, field="whose"))
+    else:
+        follow_department(session, parse_name("departments", whose, field="whose"))
+
+
 SUBSCRIPTIONS = (
+    Subscription("customers", ("OwnersRelocated",), "customers.owners", keep_following),
     Subscription("leads", ("FollowUpLogged",), "customers.timeline", keep_follow_up),
     Subscription(
         "identity",

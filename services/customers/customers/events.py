@@ -113,3 +113,12 @@ class CustomersHandedOver:
     rule: str
     actor: str
     changes: list[HandedOver]
+
+
+@dataclass(frozen=True)
+class OwnersRelocated:
+    """An owner, or all owners in a department, moved, and some of their customers have yet to follow."""
+
+    SUBJECT: ClassVar[str] = "whose"
+
+    whose: str

@@ -1,11 +1,17 @@
 """Keeping up with users and departments."""
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from chassis.bus.handlers import Received
 from chassis.callers import service_caller
 from chassis.names import new_id
+from chassis.testing import eventually
+from customers.consumers import keep_following
 from customers.model import Customer, KnownUser
+from customers.usecases import follow_owners
 from customers.usecases.create_customer import CustomerDraft, create_customer
 from customers.usecases.learn_organisation import (
     DepartmentFacts,
@@ -14,7 +20,10 @@ from customers.usecases.learn_organisation import (
     learn_department,
     learn_user,
 )
+from customers.usecases.transfer_customer import transfer_customer
+from sqlalchemy import text
 
+NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
 ME = service_caller("customers")
 
 
@@ -84,3 +93,50 @@ def test_new_users_and_departments_are_learnt_and_deleted_ones_forgotten(databas
         forget_department(session, department)
     with database.read(ME) as session:
         assert session.get_one(KnownUser, person).active is False
+
+
+def test_many_customers_follow_in_parts(database, organisation, facts, monkeypatch):
+    monkeypatch.setattr(follow_owners, "PART", 3)
+    with database.write(organisation.li.caller()) as session:
+        made = [
+            create_customer(session, CustomerDraft({"display_name": f"上海第{n}科技有限公司"}, {})) for n in range(8)
+        ]
+    moved = f"{organisation.west}{last(organisation.east_team)}/"
+    with database.write(ME) as session:
+        learn_department(session, DepartmentFacts(last(organisation.east_team), 3, "一组", moved))
+        learn_user(session, user(organisation.li, organisation.east_team, version=2))
+    followed = []
+    while len(followed) < len([name for name, _ in facts() if name == "OwnersRelocated"]):
+        left = [data for name, data in facts() if name == "OwnersRelocated"]
+        event = Received(new_id(), "crm.customers.v1.OwnersRelocated", "customers", "", NOON, "", left[len(followed)])
+        with database.write(ME) as session:
+            keep_following(session, event)
+        followed.append(event)
+        assert len(followed) < 10
+    assert {place(database, each)[1] for each in made} == {moved}
+    names = {event.data["whose"] for event in followed}
+    assert names == {f"departments/{last(organisation.east_team)}", organisation.li.name}
+
+
+def test_a_customer_that_was_given_away_meanwhile_does_not_follow(database, organisation, customer):
+    west = DepartmentFacts(
+        last(organisation.east_team), 3, "一组", f"{organisation.west}{last(organisation.east_team)}/"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        with database.write(organisation.boss.caller()) as session:
+            transfer_customer(session, customer.id, organisation.zhao.id)
+
+            def move():
+                with database.write(ME) as late:
+                    learn_department(late, west)
+
+            moving = pool.submit(move)
+            eventually(lambda: waiting(database))
+        moving.result()
+    assert place(database, customer)[1] == organisation.west
+
+
+def waiting(database):
+    """Whether some transaction waits for another's row."""
+    with database.engine.connect() as connection:
+        return connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))

@@ -13,9 +13,11 @@ from uuid import UUID
 import pytest
 from chassis.callers import Caller, Grant, Reach, service_caller
 from chassis.errors import NotFound
-from chassis.names import new_id
+from chassis.explaining import HeldRole, UserAccess, explain
+from chassis.names import make_name, new_id
 from crm.common.v1.filter_pb2 import Filter
 from customers import queries
+from customers.explainers import EXPLAINERS
 from customers.model import Contact, Customer
 from customers.owners import find_owner, set_owner
 from customers.transfer.exporting import exported
@@ -251,6 +253,19 @@ def is_found(session, customer: UUID) -> bool:
     return True
 
 
+def explained(session, caller: Caller, customer: UUID) -> bool:
+    """Whether the explanation comes to the conclusion that the caller may read a customer."""
+
+    class Directory:
+        def access_of(self, user: str, permission: str) -> UserAccess:
+            role = HeldRole("roles/1", "角色", caller.grants[permission])
+            return UserAccess(caller.user_id, active=True, department_path=caller.department_path, roles=(role,))
+
+    [explainer] = [each for each in EXPLAINERS if each.collection == "customers"]
+    name = make_name("customers", customer)
+    return explain(session, explainer, name, caller.subject, "customer.read", Directory()).allowed
+
+
 @pytest.mark.parametrize("seed", range(COMPANIES))
 def test_every_way_shows_what_an_independent_model_allows(database, clock, seed):
     assert CASES >= 500
@@ -264,6 +279,8 @@ def test_every_way_shows_what_an_independent_model_allows(database, clock, seed)
             assert found == dict.fromkeys(found, allowed)
             for query in ("", "华诚"):
                 assert queries.count_customers(session, conditions=Filter(), query=query) == len(allowed)
+            asked = world.dice.choice(customers)
+            assert explained(session, caller, asked) == (asked in allowed)
 
 
 def test_the_random_cases_are_worth_their_name(database, clock):

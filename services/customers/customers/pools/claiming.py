@@ -20,7 +20,6 @@ from customers.pools.rules import PoolRules
 class Refusal(StrEnum):
     """Why a customer cannot be taken."""
 
-    CUSTOMER_NOT_FOUND = "CUSTOMER_NOT_FOUND"
     NOT_IN_POOL = "NOT_IN_POOL"
     NOT_A_MEMBER = "NOT_A_MEMBER"
     POOL_DISABLED = "POOL_DISABLED"
@@ -31,8 +30,7 @@ class Refusal(StrEnum):
 
 
 MESSAGES: Mapping[Refusal, str] = {
-    Refusal.CUSTOMER_NOT_FOUND: "there is no such customer",
-    Refusal.NOT_IN_POOL: "the customer is in no pool: somebody was faster",
+    Refusal.NOT_IN_POOL: "there is no such customer in a pool: somebody may have been faster",
     Refusal.NOT_A_MEMBER: "you do not belong to the customer's pool; ask one of its administrators",
     Refusal.POOL_DISABLED: "the customer's pool is disabled",
     Refusal.FORMER_OWNER_WAIT: "who owned the customer before waits for a while before claiming it again",

@@ -51,9 +51,7 @@ def judge(customer_id: UUID, customer: Held | None, pool: OpenPool | None, quota
 
 def administrable(customer_id: UUID, customer: Held | None, pool: OpenPool | None) -> Outcome | None:
     """Why the caller cannot give a customer away, if so."""
-    if customer is None:
-        return Outcome(customer_id, Refusal.CUSTOMER_NOT_FOUND)
-    if pool is None:
+    if customer is None or pool is None:
         return Outcome(customer_id, Refusal.NOT_IN_POOL)
     if not pool.administered:
         return Outcome(customer_id, Refusal.NOT_A_MEMBER)

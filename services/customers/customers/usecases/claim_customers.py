@@ -60,9 +60,8 @@ class _Judge:
 
     def outcome(self, customer_id: UUID) -> Outcome:
         customer = self._found.get(customer_id)
-        if customer is None:
-            return Outcome(customer_id, Refusal.CUSTOMER_NOT_FOUND)
-        if customer.pool_id is None:
+        # What is in no pool is told apart from what is not there only to those who may see it.
+        if customer is None or customer.pool_id is None:
             return Outcome(customer_id, Refusal.NOT_IN_POOL)
         pool = self._pools[customer.pool_id]
         refused = self._refused(customer, pool)

@@ -6,13 +6,12 @@ from uuid import UUID
 
 from chassis.db import ServiceSession
 from chassis.names import make_name
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from customers.model import Customer, KnownDepartment, KnownUser
+from customers.model import KnownDepartment, KnownUser
 from customers.usecases.end_shares import end_shares_with
-
-_ORGANISATION = 0x6F72_6761_6E69_7365
+from customers.usecases.follow_owners import follow_department, follow_user, one_at_a_time
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class DepartmentFacts:
 def learn_user(session: ServiceSession, facts: UserFacts) -> None:
     """Note a user. The user's customers move along into the user's department, and what is shared with a deactivated
     user is shared no more. An older version changes nothing."""
-    _one_at_a_time(session)
+    one_at_a_time(session)
     # Events of a user and of a department come in no common order, so the department's own word on its path counts.
     path = session.scalar(select(KnownDepartment.path).where(KnownDepartment.id == facts.department_id))
     values = vars(facts) | {"department_path": path or facts.department_path}
@@ -49,11 +48,7 @@ def learn_user(session: ServiceSession, facts: UserFacts) -> None:
         return
     if not facts.active:
         end_shares_with(session, make_name("users", facts.id))
-    place: dict[str, Any] = {
-        "owner_department_id": values["department_id"],
-        "owner_department_path": values["department_path"],
-    }
-    _move(session, Customer.owner_id == facts.id, place)
+    follow_user(session, facts.id)
 
 
 def learn_department(session: ServiceSession, facts: DepartmentFacts) -> None:
@@ -61,7 +56,7 @@ def learn_department(session: ServiceSession, facts: DepartmentFacts) -> None:
 
     A department below one that moved has an event of its own.
     """
-    _one_at_a_time(session)
+    one_at_a_time(session)
     if not _newer(session, KnownDepartment, vars(facts)):
         return
     session.execute(
@@ -70,24 +65,14 @@ def learn_department(session: ServiceSession, facts: DepartmentFacts) -> None:
         .values(department_path=facts.path)
         .execution_options(synchronize_session=False)
     )
-    users = select(KnownUser.id).where(KnownUser.department_id == facts.id).scalar_subquery()
-    _move(
-        session,
-        Customer.owner_id.in_(users) & (Customer.owner_department_id == facts.id),
-        {"owner_department_path": facts.path},
-    )
+    follow_department(session, facts.id)
 
 
 def forget_department(session: ServiceSession, department_id: UUID) -> None:
     """Forget a department that was deleted. Nobody belonged to it any more; what is shared with it no longer is."""
-    _one_at_a_time(session)
+    one_at_a_time(session)
     end_shares_with(session, make_name("departments", department_id))
     session.execute(delete(KnownDepartment).where(KnownDepartment.id == department_id))
-
-
-def _one_at_a_time(session: ServiceSession) -> None:
-    """Let no two changes of the organisation miss each other: each would rewrite paths by what it saw."""
-    session.execute(select(func.pg_advisory_xact_lock(_ORGANISATION)))
 
 
 def _newer(session: ServiceSession, entity: Any, values: dict[str, Any]) -> bool:
@@ -99,11 +84,3 @@ def _newer(session: ServiceSession, entity: Any, values: dict[str, Any]) -> bool
         where=entity.version < statement.excluded.version,
     )
     return session.execute(statement.returning(entity.id)).first() is not None
-
-
-def _move(session: ServiceSession, condition: ColumnElement[bool], place: dict[str, Any]) -> None:
-    """Put customers where their owners are. That is derived, so it is no change of the customer's own version."""
-    moved = or_(*[getattr(Customer, column).is_distinct_from(value) for column, value in place.items()])
-    session.execute(
-        update(Customer).where(condition, moved).values(**place).execution_options(synchronize_session=False)
-    )

@@ -54,7 +54,7 @@ def test_each_claim_of_a_batch_is_judged_by_itself(play, east, organisation):
     assert claim(play, organisation.li, owned, customer, new_id()) == [
         Refusal.NOT_IN_POOL,
         None,
-        Refusal.CUSTOMER_NOT_FOUND,
+        Refusal.NOT_IN_POOL,
     ]
     assert claim(play, organisation.zhao, *play.pooled(east, 1, "西")) == [Refusal.NOT_A_MEMBER]
     with pytest.raises(Invalid):
