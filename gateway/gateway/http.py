@@ -65,7 +65,15 @@ class GraphQLOverHttp:
             answer = {"errors": [formatted(error, locale) for error in refused.errors]}
         assert media_type is not None
         # The older media type has always been answered with 200 once the request as such could be read.
-        return _json(answer, media_type, 400 if "data" not in answer and media_type == RESPONSE else 200)
+        status = 400 if "data" not in answer and media_type == RESPONSE else 200
+        return _json(answer, media_type, status, _retry_after(answer))
+
+
+def _retry_after(answer: dict[str, Any]) -> dict[str, str]:
+    """The header that says when to try again, if a service has said so of a part of the answer."""
+    extensions = [error.get("extensions", {}) for error in answer.get("errors") or ()]
+    seconds = [int(each["retry_after_seconds"]) for each in extensions if "retry_after_seconds" in each]
+    return {"retry-after": str(max(seconds))} if seconds else {}
 
 
 def origin_of(connection: HTTPConnection) -> Origin:

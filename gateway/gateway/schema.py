@@ -14,6 +14,7 @@ from gateway.operations.access import AccessQuery
 from gateway.operations.accounts import AccountsMutation, AccountsQuery
 from gateway.operations.administration import AdministrationMutation
 from gateway.operations.audit import AuditQuery
+from gateway.operations.clients import ClientsMutation, ClientsQuery
 from gateway.operations.clock import TestClocksMutation, TestClocksQuery
 from gateway.operations.customer360 import Customer360Query
 from gateway.operations.customers import CustomersMutation, CustomersQuery
@@ -46,6 +47,7 @@ class Query(
     LeadRecordsQuery,
     LeadsQuery,
     PartnersQuery,
+    ClientsQuery,
     PoolsQuery,
     TransfersQuery,
     IdentityQuery,
@@ -73,6 +75,7 @@ class Mutation(
     LeadRecordsMutation,
     LeadsMutation,
     PartnersMutation,
+    ClientsMutation,
     PoolsMutation,
     TransfersMutation,
     AdministrationMutation,

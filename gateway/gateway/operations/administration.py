@@ -2,8 +2,6 @@
 
 import strawberry
 from crm.identity.v1 import (
-    client_pb2,
-    client_service_pb2,
     department_pb2,
     department_service_pb2,
     role_pb2,
@@ -16,7 +14,7 @@ from gateway.context import Info
 from gateway.fields import mutation
 from gateway.inputs import Input, derive_input
 from gateway.operations.requests import DeleteInput, RequestId
-from gateway.types.identity import ClientWithSecret, Department, Role, User
+from gateway.types.identity import Department, Role, User
 
 TIMES = {"create_time", "update_time"}
 
@@ -95,17 +93,6 @@ class UpdateRoleInput(Input[role_pb2.Role]):
     request_id: RequestId = None
 
 
-@derive_input(client_pb2.Client, required={"client_id", "display_name"}, hide={"name", "etag", "create_time"})
-class CreateClientInput(Input[client_pb2.Client]):
-    request_id: RequestId = None
-
-
-@strawberry.input(description="Which machine to delete.")
-class DeleteClientInput:
-    id: strawberry.ID
-    request_id: RequestId = None
-
-
 @strawberry.type
 class AdministrationMutation:
     @mutation("Creates a user.")
@@ -175,15 +162,4 @@ class AdministrationMutation:
             name=input.id, etag=input.etag or "", request_id=input.request_id or ""
         )
         await info.context.calls(info.context.services.roles.DeleteRole, request)
-        return input.id
-
-    @mutation("Creates a machine and returns its secret, once.")
-    async def create_client(self, info: Info, input: CreateClientInput) -> ClientWithSecret | None:  # noqa: A002
-        request = client_service_pb2.CreateClientRequest(client=input.to_proto(), request_id=input.request_id or "")
-        return ClientWithSecret(await info.context.calls(info.context.services.clients.CreateClient, request))
-
-    @mutation("Deletes a client and returns its id.")
-    async def delete_client(self, info: Info, input: DeleteClientInput) -> strawberry.ID | None:  # noqa: A002
-        request = client_service_pb2.DeleteClientRequest(name=input.id, request_id=input.request_id or "")
-        await info.context.calls(info.context.services.clients.DeleteClient, request)
         return input.id

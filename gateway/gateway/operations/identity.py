@@ -3,7 +3,6 @@
 import strawberry
 from crm.identity.v1 import (
     auth_service_pb2,
-    client_service_pb2,
     department_service_pb2,
     role_service_pb2,
     user_pb2,
@@ -16,7 +15,7 @@ from gateway.context import Info
 from gateway.fields import field
 from gateway.nodes import Key
 from gateway.operations.fetching import get_department, get_role, get_user, pages
-from gateway.types.identity import Client, Department, Permission, ProtectableField, Role, User
+from gateway.types.identity import Department, Permission, ProtectableField, Role, User
 
 
 @strawberry.type
@@ -86,8 +85,3 @@ class IdentityQuery:
             role_service_pb2.ListProtectableFieldsRequest,
         )
         return await connect(first, after, ProtectableField, pages(info.context, method, request, "fields"))
-
-    @field("The machines that may call the suite, by client id.")
-    async def clients(self, info: Info, first: First = DEFAULT_PAGE, after: After = None) -> Connection[Client] | None:
-        method, request = info.context.services.clients.ListClients, client_service_pb2.ListClientsRequest
-        return await connect(first, after, Client, pages(info.context, method, request, "clients"))
