@@ -68,7 +68,7 @@ class Shape:
             shown = effect == FieldEffect.MASK and _mask(message, field)
             if not shown:
                 message.ClearField(name)
-        if not shown and self._tells:
+        if not shown and self._tells and name not in message.hidden_fields:
             message.hidden_fields.append(name)
 
     def refuse_unwritable(self, message: Any, rules: FieldRules, mask: Iterable[str] = ()) -> None:

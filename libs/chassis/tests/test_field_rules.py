@@ -327,6 +327,7 @@ def test_hidden_and_masked_fields_of_a_customer():
     customer.custom_fields.update({"budget": 3, "grade": "金牌", "open": "y"})
     rules = {"phones": MASK, "level": HIDE, "creator": MASK, "custom.budget": MASK, "custom.grade": MASK, "gone": HIDE}
     conceal(customer, reader(customer=rules))
+    conceal(customer, reader(customer={"level": HIDE}))  # as if by another rule before the edge
     assert list(customer.phones) == ["138****1234"]
     assert (customer.level, customer.remark, customer.creator) == ("", "密", "")
     assert dict(customer.custom_fields) == {"grade": "金***", "open": "y"}
