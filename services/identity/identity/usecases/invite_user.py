@@ -48,8 +48,8 @@ def resend_invitation(session: ServiceSession, user_id: UUID, links: Links) -> I
     bump_policy(session)
     user = queries.get_user(session, user_id, "user.update", lock=True)
     ensure_may_give_roles(session, user.roles, user)
-    if user.password_hash is not None:
-        raise Conflict("ALREADY_ACTIVATED", "the person has a password; reset it instead", user=user.name)
+    if user.password_hash is not None or user.active:
+        raise Conflict("ALREADY_ACTIVATED", "the person signs in already; a password can be reset", user=user.name)
     if user.state != UserState.INVITED:
         before = user.snapshot()
         user.state, user.version, user.update_time = UserState.INVITED.value, user.version + 1, session.now

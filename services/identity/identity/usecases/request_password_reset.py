@@ -31,9 +31,9 @@ def request_password_reset(session: ServiceSession, login: str) -> None:
 
 
 def send_password_reset(session: ServiceSession, user_id: UUID, links: Links) -> None:
-    """Send the link, if the user may sign in and has an e-mail address. A former link works no more."""
+    """Send the link, if the user may sign in by password and has an e-mail address. A former link works no more."""
     user = lock_user(session, user_id)
-    if user is None or not user.active or user.email is None:
+    if user is None or not user.active or user.password_hash is None or user.email is None:
         return
     token, text = make_token(session, user, TokenPurpose.RESET, RESET_LIFE)
     mails.send(session, user, "password_reset", token=token, link=links.reset(text))

@@ -90,7 +90,8 @@ def _apply_standing(session: ServiceSession, user: User, draft: UserDraft, paths
 def _ensure_may_become(user: User, state: UserState) -> None:
     if state is UserState.INVITED:
         raise Invalid("INVALID_STATE", "people are invited by InviteUser and ResendInvitation", field="state")
-    if state is UserState.ACTIVE and user.password_hash is None:
+    # Who signs in by an identity provider alone never had a password, but was here before.
+    if state is UserState.ACTIVE and user.password_hash is None and user.last_login_time is None:
         raise Conflict("NOT_ACTIVATED", "the person has no password yet: invite the person again", user=user.name)
 
 
