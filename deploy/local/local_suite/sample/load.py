@@ -30,6 +30,7 @@ from crm.leads.v1 import follow_up_pb2, follow_up_service_pb2, follow_up_service
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from local_suite.client import SuiteClient
+from local_suite.sample.channel import Channel
 from local_suite.sample.company import Organisation, make_organisation
 from local_suite.sample.customers import HEADINGS, SampleCustomer, make_customers
 from local_suite.sample.follow_ups import SampleFollowUp, make_follow_ups
@@ -54,16 +55,18 @@ class Loader:
         self.now = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
     def run(self) -> None:
-        """Bring in the organisation, the customers, and the follow-ups."""
+        """Bring in the organisation, the customers, the follow-ups, and the leads with who else brings them."""
         random = Random(self.plan.seed)
         organisation = make_organisation(random)
         customers = list(make_customers(random, organisation, self.plan.customers))
         follow_ups = list(make_follow_ups(random, customers, self.now, self.plan.follow_ups))
-        self._load_organisation(organisation)
+        departments = self._load_organisation(organisation)
         self._load_customers(customers)
         self._load_follow_ups(follow_ups, self._customer_names())
+        Channel(self.suite, self._request_id).load(organisation, departments, self._roles())
 
-    def _load_organisation(self, organisation: Organisation) -> None:
+    def _load_organisation(self, organisation: Organisation) -> dict[str, str]:
+        """The departments by title."""
         root = self._root()
         departments = {"总部": root}
         stub = department_service_pb2_grpc.DepartmentServiceStub(self.suite.identity)
@@ -90,6 +93,7 @@ class Loader:
                 request_id=self._request_id("user", person.username),
             )
             users.CreateUser(create, metadata=self.suite.admin, timeout=10)
+        return departments
 
     def _load_customers(self, customers: Iterable[SampleCustomer]) -> None:
         text = io.StringIO()
