@@ -16,6 +16,7 @@ LOG = "mutation($input: LogFollowUpInput!) { logFollowUp(input: $input) { id } }
 READ = """query($id: ID!, $name: String) { customer(id: $id) { id } customers(search: $name) { totalCount nodes { id } }
   timeline(customer: $id) { nodes { kind } } followUps(customer: $id) { nodes { content } } }"""
 SHARES = "query($id: ID!) { customerShares(customer: $id) { nodes { id level user { id } } } }"
+AUDIT = "query($filter: AuditFilterInput) { auditEntries(filter: $filter) { nodes { actorId after } } }"
 MOVE = "mutation($input: MoveTestClockInput!) { moveTestClock(input: $input) { now } }"
 
 RIGHTS = ("create", "read", "update", "share")
@@ -40,7 +41,7 @@ def people(organisation) -> Callable[[], tuple[str, GraphQLClient]]:
 
 @pytest.mark.feature("A3")
 def test_a_read_only_collaborator_reads_until_the_share_expires(admin, people, real_time):
-    _, owner = people()
+    owner_id, owner = people()
     friend_id, friend = people()
     name = f"共享{uuid4().hex[:10]}"
     customer = owner.run(CREATE, input={"name": name})["createCustomer"]["id"]
@@ -79,6 +80,11 @@ def test_a_read_only_collaborator_reads_until_the_share_expires(admin, people, r
     assert friend.run(followed, id=customer)["followUps"]["nodes"] == [{"content": "看了车间"}]
     assert len(owner.run(followed, id=customer)["followUps"]["nodes"]) == 2
     assert owner.run(SHARES, id=customer)["customerShares"]["nodes"] == []
+    entries = admin.run(AUDIT, filter={"resource": customer, "action": "customer.share"})["auditEntries"]["nodes"]
+    assert [(entry["actorId"], entry["after"]["grantee"], entry["after"]["level"]) for entry in entries] == [
+        (owner_id, friend_id, "COLLABORATE"),
+        (owner_id, friend_id, "READ_ONLY"),
+    ]
 
 
 def test_a_share_can_be_taken_back(people):

@@ -104,8 +104,12 @@ def create_table(bind: Connection) -> None:
 
 
 def grantees_of(caller: Caller) -> list[str]:
-    """As whom a caller receives shares: themselves, their department and all above it."""
-    departments = [f"departments/{key}" for key in caller.department_path.split("/") if key]
+    """As whom a caller receives shares: themselves, their department and all above it.
+
+    People of partners receive only what is shared with them by name.
+    """
+    path = caller.department_path if caller.partner_id is None else ""
+    departments = [f"departments/{key}" for key in path.split("/") if key]
     return [*([make_name("users", caller.user_id)] if caller.user_id else []), *departments]
 
 
@@ -123,6 +127,16 @@ _ANY_SHARE = Prepared(
     )
     .limit(1)
 )
+
+
+def not_yours(permission: str, owner: UUID | None, how: str = "or their manager to do it") -> Denied:
+    """The refusal of a change to a record that the caller can read; `how` says what to ask its owner."""
+    return Denied(
+        "NOT_YOURS",
+        f"you may see this record, but your permission {permission} does not reach it: ask its owner {how}",
+        permission=permission,
+        owner=make_name("users", owner),
+    )
 
 
 @dataclass(frozen=True)
@@ -187,12 +201,7 @@ class Reachable:
         if record is None or not session.caller.granted(read) or not self.reaches(session, read, *record):
             return missing
         how = "to share it with you for collaboration" if self.opened.get(permission) else "or their manager to do it"
-        return Denied(
-            "NOT_YOURS",
-            f"you may see this record, but your permission {permission} does not reach it: ask its owner {how}",
-            permission=permission,
-            owner=make_name("users", record[1]),
-        )
+        return not_yours(permission, record[1], how)
 
     def _shares(self, session: ServiceSession, permission: str) -> Select[Any]:
         return select(RecordShare).where(

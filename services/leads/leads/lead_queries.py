@@ -8,11 +8,12 @@ from uuid import UUID
 from chassis import paging, search
 from chassis.callers import Caller
 from chassis.db import ServiceSession
-from chassis.errors import Invalid, NotFound
+from chassis.errors import DomainError, Invalid, NotFound
 from chassis.field_rules import may_read
 from chassis.filters import Field, FieldKind, FieldRegistry
 from chassis.paging import Page, SortKey
 from chassis.scopes import in_scope
+from chassis.sharing import not_yours
 from sqlalchemy import ColumnElement, and_, func, select, true
 
 from leads.model import Lead, LeadStatus, RegistrationState
@@ -90,12 +91,23 @@ def batch_get_leads(session: ServiceSession, ids: Sequence[UUID]) -> list[Any]:
 
 
 def lock_lead(session: ServiceSession, lead_id: UUID, permission: str) -> Lead:
-    """A lead, locked for a change. Raises NotFound if the permission does not reach it."""
+    """A lead, locked for a change.
+
+    Raises Denied NOT_YOURS if the permission does not reach it, though the caller can read it; else NotFound.
+    """
     statement = select(Lead).where(Lead.id == lead_id, reach(session, permission))
     lead: Lead | None = session.scalars(statement.with_for_update()).first()
     if lead is None:
-        raise _no_lead()
+        raise _refusal(session, lead_id, permission)
     return lead
+
+
+def _refusal(session: ServiceSession, lead_id: UUID, permission: str) -> DomainError:
+    if session.caller.granted("lead.read"):
+        readable = select(Lead.owner_id).where(Lead.id == lead_id, reach(session, "lead.read"))
+        if (row := session.execute(readable).first()) is not None:
+            return not_yours(permission, row.owner_id)
+    return _no_lead()
 
 
 def list_leads(

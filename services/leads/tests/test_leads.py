@@ -198,3 +198,19 @@ def test_a_lead_is_deleted_and_stays_in_the_audit_log(database, create, facts):
     with database.read(me) as session:
         before = session.scalar(text("SELECT before FROM audit_entry WHERE action = 'lead.delete'"))
     assert before["company_name"] == lead.company_name
+
+
+def test_a_lead_that_one_can_read_and_not_change_is_said_to_be_somebody_elses(database, create):
+    me = make_caller("lead.read", "lead.create", reach=Reach.SELF, department_path="r/a/")
+    lead = create(me)
+    tree, own = (Grant("", reach) for reach in (Reach.DEPARTMENT_TREE, Reach.SELF))
+    for granted, reason in (
+        ({"lead.read": (tree,), "lead.delete": (own,)}, "NOT_YOURS"),
+        ({"lead.read": (own,), "lead.delete": (own,)}, "LEAD_NOT_FOUND"),
+        ({"lead.delete": (own,)}, "LEAD_NOT_FOUND"),
+    ):
+        colleague = Caller("users/x", new_id(), "r/", granted)
+        with pytest.raises((Denied, NotFound)) as caught, database.write(colleague) as session:
+            delete_lead(session, lead.id)
+        assert caught.value.reason == reason
+    assert found(database, me) == {lead.id}
