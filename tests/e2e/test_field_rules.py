@@ -4,9 +4,14 @@ import csv
 import io
 from uuid import uuid4
 
+import grpc
 import pytest
+from chassis.entities import entity_of, restrictable
 from chassis.testing import eventually
+from crm.common.v1 import filter_pb2
+from google.protobuf.descriptor import Descriptor
 from local_suite.graphql import GraphQLClient, GraphQLError
+from local_suite.methods import Method, all_methods, call, references
 
 FIELDS = "id phones emails remark level lastFollowUpTime customFields hiddenFields"
 ONE = f"query($id: ID!) {{ customer(id: $id) {{ {FIELDS} }} }}"
@@ -166,7 +171,7 @@ def files_conceal(reader: GraphQLClient, amount: str, customer: dict) -> None:
     assert refusals(reader, EXPORT, input={"fields": ["name", "remark"]}) == [("FIELD_NOT_READABLE", "remark")]
     job = reader.run(EXPORT, input={"filter": name})["exportCustomers"]["id"]
     state = "query($id: ID!) { exportJob(id: $id) { state fileUrl } }"
-    eventually(lambda: reader.run(state, id=job)["exportJob"]["state"] == "SUCCEEDED", timeout=30)
+    eventually(lambda: reader.run(state, id=job)["exportJob"]["state"] == "SUCCEEDED", timeout=60)
     content = reader.http.get(reader.run(state, id=job)["exportJob"]["fileUrl"]).content.decode("utf-8-sig")
     heading, row = csv.reader(io.StringIO(content))
     shown = dict(zip(heading, row, strict=True))
@@ -179,3 +184,40 @@ def test_the_fields_that_roles_can_restrict_are_listed(admin):
     nodes = admin.run("{ protectableFields(first: 200) { nodes { entity field } } }")["protectableFields"]["nodes"]
     assert {"entity": "customer", "field": "custom.*"} in nodes
     assert {"entity": "follow_up", "field": "content"} in nodes
+
+
+LISTS = [
+    method
+    for method in all_methods()
+    if "filter" in method.descriptor.input_type.fields_by_name and not list(references(method))
+]
+"""Lists of all records that there are, not of what belongs to one."""
+
+
+def listed_entity(method: Method) -> Descriptor | None:
+    """The type of the records that a method lists, if roles can restrict their fields."""
+    held = (field.message_type for field in method.descriptor.output_type.fields)
+    return next((message for message in held if message is not None and entity_of(message)), None)
+
+
+def test_no_list_can_be_asked_by_a_field_that_is_kept(suite, admin, organisation):
+    """Of all lists of the suite, by their contracts: for a caller from whom everything is kept that can be."""
+    lists = {method: record for method in LISTS if (record := listed_entity(method)) is not None}
+    assert {method.descriptor.name for method in lists} >= {"ListCustomers", "ListFollowUps", "ListUsers"}
+    role = organisation.role("ALL", *sorted({method.access.permission for method in lists} | {"customer.read"}))
+    nodes = admin.run("{ protectableFields(first: 200) { nodes { entity field } } }")["protectableFields"]["nodes"]
+    rules = [{**node, "effect": "MASK"} for node in nodes if node["field"] != "custom.*"]
+    document = "mutation($input: UpdateRoleInput!) { updateRole(input: $input) { id } }"
+    admin.run(document, input={"id": role, "fieldRules": rules})
+    _, reader = organisation.user(organisation.department("盲"), role)
+    answered = []
+    for method, record in lists.items():
+        with grpc.insecure_channel(suite.target(method.service)) as channel:
+            for name in restrictable(record):
+                request = method.request()
+                request.filter.condition.field = name
+                request.filter.condition.operator = filter_pb2.OPERATOR_IS_NOT_EMPTY
+                outcome = call(channel, method, request, reader.token)
+                if outcome.reason not in ("FIELD_NOT_READABLE", "UNKNOWN_FIELD"):
+                    answered.append(f"{method.path} by {name}: {outcome.code} {outcome.reason}")
+    assert answered == []
