@@ -1,6 +1,7 @@
 """`gateway`: serves the public API of the suite."""
 
 import sys
+from typing import Any
 
 import uvicorn
 from chassis import logs, telemetry
@@ -24,6 +25,14 @@ def application() -> Starlette:
     return make_app(GatewaySettings.read(process))
 
 
+def proxy_options(settings: GatewaySettings) -> dict[str, Any]:
+    """Whose word is taken for where a client is. Who could name any address would escape the brake on guessing."""
+    return {
+        "proxy_headers": bool(settings.trusted_proxies),
+        "forwarded_allow_ips": ",".join(settings.trusted_proxies),
+    }
+
+
 def main() -> None:
     """Serve until told to stop."""
     try:
@@ -42,9 +51,7 @@ def main() -> None:
             http="httptools",
             ws="websockets-sansio",
             ws_max_size=SOCKET_BYTES,
-            # Whoever could name an address at will would escape the brake on guessing.
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=",".join(settings.trusted_proxies),
+            **proxy_options(settings),
             log_config=None,
             access_log=False,
             server_header=False,

@@ -49,6 +49,7 @@ from crm.identity.v1 import (
 )
 from crm.leads.v1 import follow_up_pb2, follow_up_service_pb2, follow_up_service_pb2_grpc
 from gateway.app import make_app
+from gateway.main import proxy_options
 from gateway.settings import GatewaySettings
 from google.protobuf.empty_pb2 import Empty
 from grpc_status import rpc_status
@@ -149,7 +150,7 @@ def page_of(records, request):
     return records[start : start + size], token
 
 
-def settings(world):
+def settings_service(world):
     @answering(world, "identity")
     class Settings(settings_service_pb2_grpc.SettingsServiceServicer):
         def GetMySettings(self, request):
@@ -198,7 +199,7 @@ def identity_server(world):
             return role_service_pb2.ListPermissionsResponse()
 
     return [
-        (settings_service_pb2_grpc.add_SettingsServiceServicer_to_server, settings(world)),
+        (settings_service_pb2_grpc.add_SettingsServiceServicer_to_server, settings_service(world)),
         (auth_service_pb2_grpc.add_AuthServiceServicer_to_server, Auth()),
         (user_service_pb2_grpc.add_UserServiceServicer_to_server, Users()),
         (department_service_pb2_grpc.add_DepartmentServiceServicer_to_server, Departments()),
@@ -448,9 +449,17 @@ def anyio_backend():
 @asynccontextmanager
 async def running_gateway(environment):
     """The gateway over real sockets; its address."""
-    app = make_app(GatewaySettings.read(Settings.read(environment)))
+    settings = GatewaySettings.read(Settings.read(environment))
+    app = make_app(settings)
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_config=None, access_log=False, ws="websockets-sansio", ws_max_size=1024 * 1024)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        ws="websockets-sansio",
+        ws_max_size=1024 * 1024,
+        **proxy_options(settings),
+    )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None
     task = asyncio.create_task(server.serve(sockets=[listening]))

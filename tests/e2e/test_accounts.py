@@ -112,7 +112,7 @@ def test_a_saved_view_comes_back_in_the_words_it_was_kept_in(admin, organisation
         create, input={"entity": "customer", "name": "重点客户", "sharedDepartmentId": department, **given}
     )["createSavedView"]
     assert {name: view[name] for name in given} == given
-    listed = """{ savedViews(entity: "customer") { nodes { id name owner { id } filter } } }"""
+    listed = """{ savedViews(entity: "customer") { nodes { id name ownerId filter } } }"""
     assert [each["id"] for each in colleague.run(listed)["savedViews"]["nodes"]] == [view["id"]]
     update = "mutation($input: UpdateSavedViewInput!) { updateSavedView(input: $input) { filter columns } }"
     change = {"id": view["id"], "entity": "customer", "columns": ["name"]}
