@@ -57,11 +57,11 @@ def keep_up_with_organisation(session: ServiceSession, received: Received) -> No
 
 def keep_following(session: ServiceSession, received: Received) -> None:
     """Let a further part of the customers of owners who moved follow them."""
-    whose = received.message(customers_pb2.OwnersRelocated).whose
-    if whose.startswith("users/"):
-        follow_user(session, parse_name("users", whose, field="whose"))
+    event = received.message(customers_pb2.OwnersRelocated)
+    if event.whose.startswith("users/"):
+        follow_user(session, parse_name("users", event.whose, field="whose"), event.from_path)
     else:
-        follow_department(session, parse_name("departments", whose, field="whose"))
+        follow_department(session, parse_name("departments", event.whose, field="whose"), event.from_path)
 
 
 SUBSCRIPTIONS = (

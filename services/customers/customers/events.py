@@ -122,3 +122,4 @@ class OwnersRelocated:
     SUBJECT: ClassVar[str] = "whose"
 
     whose: str
+    from_path: str

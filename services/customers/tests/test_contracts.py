@@ -25,7 +25,7 @@ SAMPLES = [
     events.CustomersHandedOver(
         "", "CLAIMED", "", "", "users/2", [events.HandedOver(STATE, "users/1", "", "pools/1", closes_plans=True)]
     ),
-    events.OwnersRelocated("departments/1"),
+    events.OwnersRelocated("departments/1", "1/"),
     events.CustomerShareChanged("customers/1", "users/1", 2, "READ_ONLY", None, active=True),
 ]
 

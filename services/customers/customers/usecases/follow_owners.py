@@ -15,18 +15,19 @@ PART = 1_000
 _ORGANISATION = 0x6F72_6761_6E69_7365
 
 
-def follow_user(session: ServiceSession, user_id: UUID) -> None:
+def follow_user(session: ServiceSession, user_id: UUID, from_path: str) -> None:
     """Let a user's customers follow, as `follow_department` does."""
-    _follow(session, KnownUser.id == user_id, make_name("users", user_id))
+    _follow(session, KnownUser.id == user_id, make_name("users", user_id), from_path)
 
 
-def follow_department(session: ServiceSession, department_id: UUID) -> None:
+def follow_department(session: ServiceSession, department_id: UUID, from_path: str) -> None:
     """Let the customers of a department's people follow: a part of them now, the others when the rest is announced.
 
     Where a customer belongs is derived, so following is no change of the customer's own version. Until all have
     followed, some are seen by whom they left, and not yet by whom they go to: by nobody who saw none of them before.
+    `from_path` is where most of them are still reckoned to, by which they are found fastest; empty if nobody knows.
     """
-    _follow(session, KnownUser.department_id == department_id, make_name("departments", department_id))
+    _follow(session, KnownUser.department_id == department_id, make_name("departments", department_id), from_path)
 
 
 def one_at_a_time(session: ServiceSession) -> None:
@@ -34,7 +35,7 @@ def one_at_a_time(session: ServiceSession) -> None:
     session.execute(select(func.pg_advisory_xact_lock(_ORGANISATION)))
 
 
-def _follow(session: ServiceSession, theirs: ColumnElement[bool], whose: str) -> None:
+def _follow(session: ServiceSession, theirs: ColumnElement[bool], whose: str, from_path: str) -> None:
     one_at_a_time(session)
     owned = Customer.owner_id == KnownUser.id
     elsewhere = or_(
@@ -42,6 +43,8 @@ def _follow(session: ServiceSession, theirs: ColumnElement[bool], whose: str) ->
         Customer.owner_department_path.is_distinct_from(KnownUser.department_path),
     )
     part = select(Customer.id).join(KnownUser, owned).where(theirs, elsewhere).limit(PART)
+    if from_path:
+        part = part.where(Customer.owner_department_path == from_path)
     followed = session.execute(
         update(Customer)
         # What was given to somebody else while this waited is no longer theirs.
@@ -51,4 +54,6 @@ def _follow(session: ServiceSession, theirs: ColumnElement[bool], whose: str) ->
         .execution_options(synchronize_session=False)
     ).all()
     if len(followed) == PART:
-        outbox.emit(session, OwnersRelocated(whose))
+        outbox.emit(session, OwnersRelocated(whose, from_path))
+    elif from_path:
+        _follow(session, theirs, whose, "")  # those who had not arrived there from a move before

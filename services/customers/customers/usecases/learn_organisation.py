@@ -44,11 +44,12 @@ def learn_user(session: ServiceSession, facts: UserFacts) -> None:
     # Events of a user and of a department come in no common order, so the department's own word on its path counts.
     path = session.scalar(select(KnownDepartment.path).where(KnownDepartment.id == facts.department_id))
     values = vars(facts) | {"department_path": path or facts.department_path}
+    before = session.scalar(select(KnownUser.department_path).where(KnownUser.id == facts.id))
     if not _newer(session, KnownUser, values):
         return
     if not facts.active:
         end_shares_with(session, make_name("users", facts.id))
-    follow_user(session, facts.id)
+    follow_user(session, facts.id, before or "")
 
 
 def learn_department(session: ServiceSession, facts: DepartmentFacts) -> None:
@@ -57,6 +58,7 @@ def learn_department(session: ServiceSession, facts: DepartmentFacts) -> None:
     A department below one that moved has an event of its own.
     """
     one_at_a_time(session)
+    before = session.scalar(select(KnownDepartment.path).where(KnownDepartment.id == facts.id))
     if not _newer(session, KnownDepartment, vars(facts)):
         return
     session.execute(
@@ -65,7 +67,7 @@ def learn_department(session: ServiceSession, facts: DepartmentFacts) -> None:
         .values(department_path=facts.path)
         .execution_options(synchronize_session=False)
     )
-    follow_department(session, facts.id)
+    follow_department(session, facts.id, before or "")
 
 
 def forget_department(session: ServiceSession, department_id: UUID) -> None:

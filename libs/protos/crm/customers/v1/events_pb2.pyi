@@ -370,16 +370,20 @@ class OwnersRelocated(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     WHOSE_FIELD_NUMBER: _builtins.int
+    FROM_PATH_FIELD_NUMBER: _builtins.int
     whose: _builtins.str
     """Whose customers: `users/{uuid}`, or `departments/{uuid}` for those of everybody in it."""
+    from_path: _builtins.str
+    """The department path that most of them are still reckoned to, or empty."""
     def __init__(
         self,
         *,
         whose: _builtins.str = ...,
+        from_path: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["whose", b"whose"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_path", b"from_path", "whose", b"whose"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
