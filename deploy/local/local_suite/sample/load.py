@@ -34,6 +34,10 @@ from local_suite.sample.channel import Channel
 from local_suite.sample.company import Organisation, make_organisation
 from local_suite.sample.customers import HEADINGS, SampleCustomer, make_customers
 from local_suite.sample.follow_ups import SampleFollowUp, make_follow_ups
+from local_suite.sample.pools import fill_pools
+from local_suite.sample.profile import load_profile
+from local_suite.sample.shares import share_customers
+from local_suite.sample.views import keep_views
 
 WRITERS = 8
 
@@ -55,7 +59,7 @@ class Loader:
         self.now = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
     def run(self) -> None:
-        """Bring in the organisation, the customers, the follow-ups, and the leads with who else brings them."""
+        """Bring in the organisation, customers with shares and pools, follow-ups, and leads with who brings them."""
         random = Random(self.plan.seed)
         organisation = make_organisation(random)
         customers = list(make_customers(random, organisation, self.plan.customers))
@@ -63,10 +67,14 @@ class Loader:
         departments = self._load_organisation(organisation)
         self._load_customers(customers)
         self._load_follow_ups(follow_ups, self._customer_names())
+        share_customers(self.suite, self._request_id, self.now)
+        keep_views(self.suite, self._request_id, organisation.people[0].username, departments["总部"])
+        fill_pools(self.suite, self._request_id, organisation.theatres, departments)
         Channel(self.suite, self._request_id).load(organisation, departments, self._roles())
 
     def _load_organisation(self, organisation: Organisation) -> dict[str, str]:
         """The departments by title."""
+        load_profile(self.suite, self.now.year)
         root = self._root()
         departments = {"总部": root}
         stub = department_service_pb2_grpc.DepartmentServiceStub(self.suite.identity)
@@ -80,7 +88,7 @@ class Loader:
             departments[title] = stub.CreateDepartment(request, metadata=self.suite.admin, timeout=10).name
         roles = self._roles()
         users = user_service_pb2_grpc.UserServiceStub(self.suite.identity)
-        for person in organisation.people:
+        for number, person in enumerate(organisation.people, 1):
             create = user_service_pb2.CreateUserRequest(
                 user=user_pb2.User(
                     username=person.username,
@@ -88,6 +96,7 @@ class Loader:
                     department=departments[person.department],
                     roles=[roles[person.role]],
                     email=f"{person.username}@guanxi.example.cn",
+                    phone=f"+861990000{number:04}",
                 ),
                 password=self.suite.targets.people_password,
                 request_id=self._request_id("user", person.username),
