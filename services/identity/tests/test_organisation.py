@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from chassis.callers import service_caller
+from chassis.testing import eventually
 from crm.identity.v1 import organisation_calendar_pb2 as calendar_pb
 from crm.identity.v1 import organisation_calendar_service_pb2 as calendars
 from crm.identity.v1 import organisation_calendar_service_pb2_grpc, organisation_service_pb2_grpc
@@ -108,6 +109,7 @@ def test_the_profile_changes_and_everybody_is_told(suite, profiles, change):
     assert suite.audited("organisation")[-1] == "organisation.update"
     assert change("time_zone", time_zone="Asia/Urumqi") == changed
     assert told(suite) == state
+    eventually(lambda: suite.user().locale == "zh-TW", timeout=3)
     change(time_zone="Asia/Shanghai", currency="CNY", locale="zh-CN")
 
 

@@ -9,6 +9,7 @@ from chassis.callers import Caller
 from chassis.db import ServiceSession
 from chassis.errors import Denied, Invalid
 from chassis.names import new_id
+from chassis.organisation import organisation
 
 from identity import queries
 from identity.field_rules import ensure_may_show
@@ -56,7 +57,7 @@ def create_user(
         phone=phone(draft.phone),
         login_phone=phone(draft.phone),
         state=(draft.state if password_hash else UserState.INVITED).value,
-        locale=locale(draft.locale),
+        locale=locale(draft.locale or organisation(session).locale),
         version=1,
         create_time=session.now,
         update_time=session.now,
