@@ -63,6 +63,7 @@ def test_created_user_reads_back_and_is_announced(suite):
         "department_path": department.path,
         "active": True,
         "username": "li.wei",
+        "partner": "",
     }
 
 
