@@ -142,7 +142,7 @@ def filter_to_json(condition_tree: pb.Filter) -> dict[str, Any]:
 def filter_from_json(values: Mapping[str, Any], *, path: str = "filter") -> pb.Filter:
     """Read the form in which a condition tree is kept. Raises Invalid INVALID_VALUE for what is none."""
     try:
-        return ParseDict(values, pb.Filter(), max_recursion_depth=MAX_DEPTH * 4)
+        return ParseDict(dict(values), pb.Filter(), max_recursion_depth=MAX_DEPTH * 4)
     except ParseError:
         raise _invalid("this is no filter", path) from None
 
