@@ -21,7 +21,7 @@ ALGORITHM = "EdDSA"
 ACCESS_TOKEN_SECONDS = 600
 SECOND_FACTOR_MISSING = "sfm"
 """The claim of a token that grants nothing until its bearer has set up a second factor."""
-MUST_CHANGE_PASSWORD = "mcp"
+MUST_CHANGE_PASSWORD = "mcp"  # noqa: S105 - the name of a claim
 """The claim of a token that grants nothing until its bearer has changed the password."""
 SKEW_SECONDS = 5
 """How far the clock of the signer may be ahead of ours."""

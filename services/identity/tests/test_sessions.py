@@ -64,7 +64,7 @@ def test_one_sees_where_one_is_signed_in(suite):
 
 def test_the_list_comes_in_pages(suite):
     user = suite.user()
-    pair = [login(suite, user) for _ in range(5)][0]
+    pair, *_ = [login(suite, user) for _ in range(5)]
     names, token = [], ""
     while True:
         page = listed(suite, pair, 2, token)
