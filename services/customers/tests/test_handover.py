@@ -13,8 +13,9 @@ from chassis.callers import Reach, service_caller
 from chassis.db import Database
 from chassis.handover import HandoverTask, running, subscription
 from chassis.jobs import run as job_process
+from chassis.jobs.waiting import waiting_jobs
 from chassis.names import new_id
-from chassis.testing import make_caller
+from chassis.testing import eventually, make_caller
 from crm.common.v1.filter_pb2 import OPERATOR_EQUAL, Condition, Filter, FilterValue
 from customers.leaving import HANDOVER
 from customers.main import SERVICE
@@ -91,9 +92,17 @@ def leave(
 
 def work(database: Database) -> None:
     """Do the jobs that wait, as the process for jobs does."""
+    eventually(lambda: _free(database))
     runtime: Any = SimpleNamespace(database=database, settings=None)
     while job_process.run_next(SERVICE, runtime):
         pass
+
+
+def _free(database: Database) -> bool:
+    """Whether nobody holds the lock of a job any more: a connection takes a moment to end."""
+    with database.read(service_caller("customers")) as session:
+        open_jobs = session.scalar(text("SELECT count(*) FROM job WHERE state IN ('QUEUED', 'RUNNING')"))
+        return len(waiting_jobs(session)) == open_jobs
 
 
 def owners(database: Database) -> dict[UUID, UUID | None]:
