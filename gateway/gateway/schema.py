@@ -25,6 +25,7 @@ from gateway.operations.leads import LeadsMutation, LeadsQuery
 from gateway.operations.offboarding import OffboardingsMutation, OffboardingsQuery
 from gateway.operations.organisation import OrganisationMutation, OrganisationQuery
 from gateway.operations.partners import PartnersMutation, PartnersQuery
+from gateway.operations.personal_data import PersonalDataMutation
 from gateway.operations.pools import PoolsMutation, PoolsQuery
 from gateway.operations.registrations import LeadRecordsMutation, LeadRecordsQuery
 from gateway.operations.saved_views import SavedViewsMutation, SavedViewsQuery
@@ -76,6 +77,7 @@ class Mutation(
     LeadsMutation,
     PartnersMutation,
     ClientsMutation,
+    PersonalDataMutation,
     PoolsMutation,
     TransfersMutation,
     AdministrationMutation,

@@ -11,6 +11,7 @@ from crm.customers.v1 import (
     custom_field_service_pb2_grpc,
     customer_service_pb2_grpc,
     customer_share_service_pb2_grpc,
+    identity_number_service_pb2_grpc,
     pool_service_pb2_grpc,
     transfer_service_pb2_grpc,
 )
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from crm.customers.v1.custom_field_service_pb2_grpc import CustomFieldServiceAsyncStub
     from crm.customers.v1.customer_service_pb2_grpc import CustomerServiceAsyncStub
     from crm.customers.v1.customer_share_service_pb2_grpc import CustomerShareServiceAsyncStub
+    from crm.customers.v1.identity_number_service_pb2_grpc import IdentityNumberServiceAsyncStub
     from crm.customers.v1.pool_service_pb2_grpc import PoolServiceAsyncStub
     from crm.customers.v1.transfer_service_pb2_grpc import TransferServiceAsyncStub
     from crm.identity.v1.account_service_pb2_grpc import AccountServiceAsyncStub
@@ -172,6 +174,9 @@ class Services:
         )
         self.customer_shares: CustomerShareServiceAsyncStub = self._stub(
             "customers", customer_share_service_pb2_grpc.CustomerShareServiceStub
+        )
+        self.identity_numbers: IdentityNumberServiceAsyncStub = self._stub(
+            "customers", identity_number_service_pb2_grpc.IdentityNumberServiceStub
         )
         self.pools: PoolServiceAsyncStub = self._stub("customers", pool_service_pb2_grpc.PoolServiceStub)
         self.transfers: TransferServiceAsyncStub = self._stub(

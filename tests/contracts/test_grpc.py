@@ -39,6 +39,7 @@ VALID = {
     "/crm.common.v1.HandoverService/PreviewHandover": {"service": "customers", "default_successor": "a user"},
     "/crm.customers.v1.PoolService/ReleaseCustomer": {"reason": "NO_BUDGET"},
     "/crm.customers.v1.PoolService/RecallCustomer": {"reason": "NO_BUDGET"},
+    "/crm.customers.v1.IdentityNumberService/RevealIdentityNumber": {"reason": "核实"},
     "/crm.leads.v1.LeadService/TransferLead": {"owner": "a user"},
     "/crm.leads.v1.LeadService/RejectLead": {"reason": "已有"},
     "/crm.customers.v1.CustomerShareService/ShareCustomer": {"user": "a user", "level": 1},

@@ -123,6 +123,11 @@ class DataKeys:
         return cls(keys)
 
     @property
+    def present(self) -> bool:
+        """Whether there is any key."""
+        return bool(self._sealing)
+
+    @property
     def current(self) -> str:
         """The id of the key that seals. Raises Invalid MISSING_SETTING if there is none."""
         for key_id in self._sealing:

@@ -49,8 +49,9 @@ def once(
 ) -> Response:
     """Answer a request, or repeat the answer it got before.
 
-    `secret_fields` are top-level fields of the request or the response that are not kept in any form: a
-    repeated answer comes without them, and two requests that differ in nothing else count as the same.
+    `secret_fields` are fields of the request or the response, or paths such as `customer.identity_number`, that
+    are not kept in any form: a repeated answer comes without them, and two requests that differ in nothing else
+    count as the same.
 
     Raises Invalid INVALID_REQUEST_ID for what is no UUID, Conflict REQUEST_ID_REUSED if the same id came with
     a different request before.
@@ -119,11 +120,16 @@ def _fingerprint(request: Message, secret_fields: Sequence[str]) -> bytes:
 
 
 def _without(message: Response, fields: Sequence[str]) -> Response:
-    present = [name for name in fields if name in message.DESCRIPTOR.fields_by_name]
+    paths = [field.split(".") for field in fields]
+    present = [path for path in paths if path[0] in message.DESCRIPTOR.fields_by_name]
     if not present:
         return message
     copy = type(message)()
     copy.CopyFrom(message)
-    for name in present:
-        copy.ClearField(name)
+    for path in present:
+        part: Message | None = copy
+        for name in path[:-1]:
+            part = getattr(part, name) if part is not None and part.HasField(name) else None
+        if part is not None:
+            part.ClearField(path[-1])
     return copy

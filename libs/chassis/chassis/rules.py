@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from stdnum.cn import uscc
+from stdnum.cn import ric, uscc
 from stdnum.exceptions import ValidationError
 
 from chassis import formats
@@ -50,6 +50,28 @@ def credit_code(value: str) -> str | None:
         raise Invalid(
             "INVALID_CREDIT_CODE", "this is no unified social credit code: 18 characters, the last a check digit"
         ) from None
+
+
+_CHINESE_ID = re.compile(r"[0-9]{17}[0-9X]")
+_DOCUMENT = re.compile(r"[0-9A-Z]{5,20}")
+
+
+def identity_number(value: str) -> str | None:
+    """The number of a person's identity document, in capitals and without spaces and hyphens.
+
+    18 digits, or 17 and an X, are a Chinese identity card (身份证), whose birth date, place and check digit are
+    verified (GB 11643-1999); of other documents, such as passports, only the form.
+    """
+    number = re.sub(r"[\s-]", "", value).upper()
+    if not number:
+        return None
+    if not (ric.is_valid(number) if _CHINESE_ID.fullmatch(number) else _DOCUMENT.fullmatch(number)):
+        raise Invalid(
+            "INVALID_IDENTITY_NUMBER",
+            "this is no identity number: 18 characters of an identity card, the last a check digit, "
+            "or 5 to 20 letters and digits of another document",
+        )
+    return number
 
 
 def phones(values: Sequence[str]) -> list[str]:

@@ -17,6 +17,8 @@ from crm.customers.v1 import (
     customer_pb2,
     customer_service_pb2,
     customer_service_pb2_grpc,
+    identity_number_service_pb2,
+    identity_number_service_pb2_grpc,
 )
 from google.protobuf.empty_pb2 import Empty
 
@@ -28,10 +30,14 @@ from customers.usecases.create_contact import create_contact
 from customers.usecases.create_customer import create_customer
 from customers.usecases.delete_contact import delete_contact
 from customers.usecases.delete_customer import delete_customer
+from customers.usecases.reveal_identity_number import reveal_identity_number
 from customers.usecases.transfer_customer import transfer_customer
 from customers.usecases.transfer_customers import transfer_customers
 from customers.usecases.update_contact import update_contact
 from customers.usecases.update_customer import update_customer
+
+_SECRET = ("customer.identity_number", "contact.identity_number")
+"""Not kept for retries, not even as part of a digest: there are few enough numbers to try them all."""
 
 
 class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
@@ -89,6 +95,7 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
             request,
             customer_pb2.Customer,
             lambda session: mapping.customer_to_proto(create_customer(session, draft)),
+            secret_fields=_SECRET,
         )
 
     def UpdateCustomer(
@@ -100,6 +107,7 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
             request,
             customer_pb2.Customer,
             lambda session: mapping.customer_to_proto(update_customer(session, customer_id, patch)),
+            secret_fields=_SECRET,
         )
 
     def TransferCustomer(
@@ -179,6 +187,7 @@ class ContactServicer(contact_service_pb2_grpc.ContactServiceServicer):
             request,
             contact_pb2.Contact,
             lambda session: mapping.contact_to_proto(create_contact(session, customer_id, values)),
+            secret_fields=_SECRET,
         )
 
     def UpdateContact(self, request: contact_service_pb2.UpdateContactRequest, context: Any) -> contact_pb2.Contact:
@@ -190,6 +199,7 @@ class ContactServicer(contact_service_pb2_grpc.ContactServiceServicer):
             lambda session: mapping.contact_to_proto(
                 update_contact(session, contact_id, values, etag=request.contact.etag)
             ),
+            secret_fields=_SECRET,
         )
 
     def DeleteContact(self, request: contact_service_pb2.DeleteContactRequest, context: Any) -> Empty:
@@ -200,6 +210,30 @@ class ContactServicer(contact_service_pb2_grpc.ContactServiceServicer):
             return Empty()
 
         return self.calls.write(request, Empty, delete)
+
+
+class IdentityNumberServicer(identity_number_service_pb2_grpc.IdentityNumberServiceServicer):
+    """Implements IdentityNumberService."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
+
+    def RevealIdentityNumber(
+        self, request: identity_number_service_pb2.RevealIdentityNumberRequest, context: Any
+    ) -> identity_number_service_pb2.RevealIdentityNumberResponse:
+        collection = "contacts" if request.name.startswith("contacts/") else "customers"
+        person_id = parse_name(collection, request.name)
+
+        def reveal(session: ServiceSession) -> identity_number_service_pb2.RevealIdentityNumberResponse:
+            number = reveal_identity_number(session, collection, person_id, request.reason)
+            return identity_number_service_pb2.RevealIdentityNumberResponse(name=request.name, identity_number=number)
+
+        return self.calls.write(
+            request,
+            identity_number_service_pb2.RevealIdentityNumberResponse,
+            reveal,
+            secret_fields=("identity_number",),
+        )
 
 
 class CustomFieldServicer(custom_field_service_pb2_grpc.CustomFieldServiceServicer):

@@ -37,6 +37,7 @@ def snapshot(customer: Customer) -> dict[str, Any]:
     """All that a customer holds, for the audit log. What is empty is left out."""
     values = {key: getattr(customer, key) for key in _CUSTOMER_TEXTS}
     values |= {
+        "identity_number": customer.identity_number_shown,
         "owner": make_name("users", customer.owner_id),
         "owner_department": make_name("departments", customer.owner_department_id),
         "pool": make_name("pools", customer.pool_id),
@@ -52,7 +53,11 @@ def snapshot(customer: Customer) -> dict[str, Any]:
 def contact_snapshot(contact: Contact) -> dict[str, Any]:
     """All that a contact holds, for the audit log. What is empty is left out."""
     values = {key: getattr(contact, key) for key in _CONTACT_TEXTS}
-    values |= {"customer": make_name("customers", contact.customer_id), "version": contact.version}
+    values |= {
+        "identity_number": contact.identity_number_shown,
+        "customer": make_name("customers", contact.customer_id),
+        "version": contact.version,
+    }
     return filled(values)
 
 

@@ -24,9 +24,19 @@ _NAMES: Mapping[str, Mapping[int, str]] = {
 
 _ADDRESS = tuple(field.name for field in customer_pb2.Address.DESCRIPTOR.fields)
 _LISTS = ("phones", "emails", "tags")
-_TEXTS = ("display_name", "credit_code", "level", "industry", "source", "website", "remark", "external_id")
+_TEXTS = (
+    "display_name",
+    "credit_code",
+    "identity_number",
+    "level",
+    "industry",
+    "source",
+    "website",
+    "remark",
+    "external_id",
+)
 _CHANGEABLE = {*_TEXTS, *_LISTS, "status", "address", "custom_fields"}
-_CONTACT_TEXTS = ("display_name", "job_title", "wechat", "remark")
+_CONTACT_TEXTS = ("display_name", "job_title", "wechat", "identity_number", "remark")
 _CONTACT_CHANGEABLE = {*_CONTACT_TEXTS, "phones", "emails", "primary"}
 
 
@@ -37,6 +47,7 @@ def customer_to_proto(row: Any) -> customer_pb2.Customer:
         kind=_KINDS[row.kind],
         display_name=row.display_name,
         credit_code=row.credit_code,
+        identity_number=row.identity_number_shown,
         owner=make_name("users", row.owner_id),
         owner_department=make_name("departments", row.owner_department_id),
         status=_STATUSES[row.status],
@@ -113,6 +124,7 @@ def contact_to_proto(row: Any) -> contact_pb2.Contact:
         phones=row.phones,
         emails=row.emails,
         wechat=row.wechat,
+        identity_number=row.identity_number_shown,
         primary=row.is_primary,
         remark=row.remark,
         etag=etag(row.version),

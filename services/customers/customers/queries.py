@@ -16,23 +16,25 @@ from chassis.filters import FieldRegistry
 from chassis.paging import Page, SortKey
 from chassis.prepared import Prepared
 from chassis.sharing import ANY_LEVEL, COLLABORATION, Reachable
-from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, func, literal, select, true, union_all
+from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, func, literal, or_, select, true, union_all
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from customers.fields import CUSTOMER_FIELDS
 from customers.model import Contact, Customer, TimelineEntry, TimelineKind
+from customers.model.identity_numbers import PURPOSE
 from customers.own_fields import ENTITY
 
 MAX_BATCH = 200
 
 _CREDIT_CODE = re.compile("[0-9A-Z]{18}")
-_KEPT_INSIDE = {"name_key", "search_text", "grams"}
+_IDENTITY_NUMBER = re.compile("[0-9]{17}[0-9X]|[A-Z]{1,3}[0-9]{6,10}")
+_KEPT_INSIDE = {"name_key", "search_text", "grams", "identity_number_sealed", "identity_number_index"}
 _TABLE = Customer.__table__
 CUSTOMERS = select(*[column for column in _TABLE.columns if column.key not in _KEPT_INSIDE])
 # Made once: to make a statement and find it in SQLAlchemy's cache costs more than to run it.
 _ONE_CUSTOMER = Prepared(CUSTOMERS.where(_TABLE.c.id == bindparam("id")))
 _SOME_CUSTOMERS = CUSTOMERS.where(_TABLE.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
-_CONTACTS = select(*Contact.__table__.columns)
+_CONTACTS = select(*[column for column in Contact.__table__.columns if column.key not in _KEPT_INSIDE])
 REACHABLE = Reachable(
     entity=ENTITY,
     id=Customer.id,
@@ -129,12 +131,27 @@ def listed(
 
 def _found_by(session: ServiceSession, query: str) -> ColumnElement[bool]:
     caller, code = session.caller, query.strip().upper()
+    person = _bearing_identity_number(session, code)
     if _CREDIT_CODE.fullmatch(code) and may_read(caller, ENTITY, "credit_code"):
-        return Customer.credit_code == code
+        return or_(Customer.credit_code == code, *person)
     # Whoever does not see whole numbers and addresses must not find out by their parts either.
     whole = may_read(caller, ENTITY, "phones") and may_read(caller, ENTITY, "emails")
     within = None if whole else search.public_part(Customer.search_text, Customer.display_name)
-    return search.matches(query, Customer.grams, Customer.search_text, within=within) if code else true()
+    return or_(search.matches(query, Customer.grams, Customer.search_text, within=within), *person) if code else true()
+
+
+def _bearing_identity_number(session: ServiceSession, number: str) -> list[ColumnElement[bool]]:
+    """The persons of an identity number and the companies that they are contacts of, for those who may see it whole."""
+    if not _IDENTITY_NUMBER.fullmatch(number) or not session.caller.granted("personal_data.read"):
+        return []
+    if not session.data_keys.present:
+        return []
+    digests = session.data_keys.blind_indexes(number, PURPOSE)
+    bearers = union_all(
+        select(Customer.id).where(Customer.identity_number_index.in_(digests)),
+        select(Contact.customer_id).where(Contact.identity_number_index.in_(digests)),
+    )
+    return [and_(Customer.id.in_(bearers), reach(session, "personal_data.read"))]
 
 
 def select_customers(

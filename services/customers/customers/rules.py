@@ -10,13 +10,25 @@ from typing import Any
 
 from chassis import formats
 from chassis.errors import Invalid, Violation
-from chassis.rules import Rule, choice, credit_code, emails, optional_text, phones, refuse, required_text
+from chassis.rules import (
+    Rule,
+    choice,
+    credit_code,
+    emails,
+    identity_number,
+    optional_text,
+    phones,
+    refuse,
+    required_text,
+)
 from chassis.rules import apply as judge
 
 from customers.model import CustomerKind, CustomerStatus
 
 __all__ = [
+    "CONTACT_RECORD_RULES",
     "CONTACT_RULES",
+    "CUSTOMER_RECORD_RULES",
     "CUSTOMER_RULES",
     "LEVELS",
     "TRANSFER_RULES",
@@ -25,10 +37,12 @@ __all__ = [
     "contradictions",
     "credit_code",
     "emails",
+    "identity_number",
     "phones",
     "refuse",
     "tags",
     "with_country",
+    "without_mask",
 ]
 
 MAX_NAME = 200
@@ -91,7 +105,10 @@ CUSTOMER_RULES: Mapping[str, Rule] = {
     "remark": partial(optional_text, maximum=MAX_REMARK),
     "external_id": partial(optional_text, maximum=100),
 }
-"""The rule of each field that a caller states, by its path on the wire."""
+"""The rule of each field that a caller or a file states, by its path on the wire."""
+
+CUSTOMER_RECORD_RULES: Mapping[str, Rule] = {**CUSTOMER_RULES, "identity_number": identity_number}
+"""The same with what no file states: identity numbers come in and go out one at a time."""
 
 CONTACT_RULES: Mapping[str, Rule] = {
     "display_name": partial(required_text, maximum=MAX_NAME),
@@ -102,6 +119,9 @@ CONTACT_RULES: Mapping[str, Rule] = {
     "primary": bool,
     "remark": partial(optional_text, maximum=MAX_REMARK),
 }
+"""The same for contacts, in files as well."""
+
+CONTACT_RECORD_RULES: Mapping[str, Rule] = {**CONTACT_RULES, "identity_number": identity_number}
 """The same for contacts."""
 
 TRANSFER_RULES: Mapping[str, Rule] = {"reason": partial(optional_text, maximum=500)}
@@ -122,7 +142,17 @@ def contradictions(stored: Mapping[str, Any]) -> list[Violation]:
     """What is wrong with a customer's values taken together, each of them being right."""
     if stored.get("kind") == CustomerKind.PERSON and stored.get("credit_code") is not None:
         return [Violation("credit_code", "INVALID_CREDIT_CODE", "a person bears no credit code")]
+    if stored.get("kind") == CustomerKind.COMPANY and stored.get("identity_number") is not None:
+        message = "only a person bears an identity number; a company's contacts may"
+        return [Violation("identity_number", "INVALID_IDENTITY_NUMBER", message)]
     return []
+
+
+def without_mask(values: Mapping[str, Any], shown: str | None) -> Mapping[str, Any]:
+    """The values without an identity number that is just what the caller was shown of the present one."""
+    if shown is not None and values.get("identity_number") == shown:
+        return {path: value for path, value in values.items() if path != "identity_number"}
+    return values
 
 
 def with_country(stored: dict[str, Any]) -> dict[str, Any]:

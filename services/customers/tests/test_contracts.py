@@ -104,7 +104,7 @@ def test_every_field_of_a_customer_is_mapped():
     entity = stored(mapping.draft_from_proto(FULL))
     entity.owner_id = entity.owner_department_id = entity.id
     entity.last_follow_up_time = entity.held_since = entity.create_time
-    entity.pool_id, entity.locked = entity.id, True
+    entity.pool_id, entity.locked, entity.identity_number_shown = entity.id, True, "E***"
     message = mapping.customer_to_proto(entity)
     mapped = {field.name for field in message.DESCRIPTOR.fields} - {"hidden_fields"}
     assert {field.name for field, _ in message.ListFields()} == mapped
@@ -114,11 +114,12 @@ def test_every_field_of_a_customer_but_derived_ones_is_audited():
     entity = stored(mapping.draft_from_proto(FULL))
     entity.owner_id = entity.owner_department_id = entity.id
     entity.last_follow_up_time = entity.held_since = entity.create_time
-    entity.pool_id, entity.locked = entity.id, True
+    entity.pool_id, entity.locked, entity.identity_number_shown = entity.id, True, "E***"
     derived = {"id", "name_key", "search_text", "grams", "update_time", "owner_id", "owner_department_id"}
     derived |= {"owner_department_path", "pool_id", "pool_entry_time"}
+    derived |= {"identity_number_sealed", "identity_number_index", "identity_number_shown"}
     columns = {column.key for column in Customer.__table__.columns} - derived
-    assert columns | {"owner", "owner_department", "pool"} == set(facts.snapshot(entity))
+    assert columns | {"owner", "owner_department", "pool", "identity_number"} == set(facts.snapshot(entity))
 
 
 def test_without_a_mask_a_patch_holds_what_is_set():

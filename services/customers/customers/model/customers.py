@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, false, te
 from sqlalchemy.orm import Mapped, mapped_column
 
 from customers.model.base import Base
+from customers.model.identity_numbers import IdentityNumbered
 
 
 class CustomerKind(StrEnum):
@@ -44,7 +45,7 @@ def _one_of(column: str, values: type[StrEnum]) -> str:
     return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
 
 
-class Customer(Base):
+class Customer(IdentityNumbered, Base):
     """A company or person that the organisation sells to, or hopes to. An absent text is NULL, never empty."""
 
     __tablename__ = "customer"
@@ -134,7 +135,7 @@ class Customer(Base):
         self.grams = grams(self.search_text)
 
 
-class Contact(Base):
+class Contact(IdentityNumbered, Base):
     """A person to talk to at a customer."""
 
     __tablename__ = "contact"

@@ -16,10 +16,11 @@ from customers.queries import lock_customer
 
 
 def create_contact(session: ServiceSession, customer_id: UUID, values: Mapping[str, Any]) -> Contact:
-    """Create a contact of a customer from raw values by field, see `rules.CONTACT_RULES`."""
-    stored, faults = rules.apply(rules.CONTACT_RULES, {"display_name": "", "primary": False} | dict(values))
+    """Create a contact of a customer from raw values by field, see `rules.CONTACT_RECORD_RULES`."""
+    stored, faults = rules.apply(rules.CONTACT_RECORD_RULES, {"display_name": "", "primary": False} | dict(values))
     rules.refuse(faults)
     lock_customer(session, customer_id, "contact.create")
+    number = stored.pop("identity_number", None)
     empty: dict[str, Any] = {"phones": [], "emails": []}
     contact = Contact(
         id=new_id(),
@@ -29,6 +30,7 @@ def create_contact(session: ServiceSession, customer_id: UUID, values: Mapping[s
         create_time=session.now,
         update_time=session.now,
     )
+    contact.keep_identity_number(session.data_keys, number)
     if contact.is_primary:
         demote_others(session, contact)
     session.add(contact)

@@ -19,7 +19,7 @@ from customers.owners import Owner, find_owner, set_owner
 
 @dataclass(frozen=True)
 class CustomerDraft:
-    """A customer as its creator states it: raw values by field, see `rules.CUSTOMER_RULES`."""
+    """A customer as its creator states it: raw values by field, see `rules.CUSTOMER_RECORD_RULES`."""
 
     values: Mapping[str, Any]
     custom_fields: Mapping[str, Any]
@@ -43,9 +43,10 @@ def create_customer(session: ServiceSession, draft: CustomerDraft) -> Customer:
 def new_customer(session: ServiceSession, draft: CustomerDraft) -> Customer:
     """A customer without an owner, its fields judged. Raises Invalid, naming every field at fault."""
     given = {"kind": CustomerKind.COMPANY, "display_name": "", "status": CustomerStatus.POTENTIAL}
-    stored, faults = rules.apply(rules.CUSTOMER_RULES, given | dict(draft.values))
+    stored, faults = rules.apply(rules.CUSTOMER_RECORD_RULES, given | dict(draft.values))
     custom, custom_faults = own_fields.judge(session, draft.custom_fields, current=None)
     rules.refuse([*faults, *rules.contradictions(stored), *custom_faults])
+    number = stored.pop("identity_number", None)
     empty: dict[str, Any] = {"phones": [], "emails": [], "tags": []}
     customer = Customer(
         id=new_id(),
@@ -56,6 +57,7 @@ def new_customer(session: ServiceSession, draft: CustomerDraft) -> Customer:
         create_time=session.now,
         update_time=session.now,
     )
+    customer.keep_identity_number(session.data_keys, number)
     customer.refresh_keys()
     return customer
 

@@ -16,16 +16,22 @@ from customers.usecases.create_contact import demote_others
 
 
 def update_contact(session: ServiceSession, contact_id: UUID, values: Mapping[str, Any], *, etag: str = "") -> Contact:
-    """Change a contact by raw values by field, see `rules.CONTACT_RULES`. No change leaves no trace."""
-    stored, faults = rules.apply(rules.CONTACT_RULES, values)
-    rules.refuse(faults)
+    """Change a contact by raw values by field, see `rules.CONTACT_RECORD_RULES`. No change leaves no trace."""
     contact = lock_contact(session, contact_id, "contact.update")
     check_etag(etag, contact.version)
+    stated = rules.without_mask(values, contact.identity_number_shown)
+    stored, faults = rules.apply(rules.CONTACT_RECORD_RULES, stated)
+    rules.refuse(faults)
+    given = "identity_number" in stored
+    number = stored.pop("identity_number", None)
     before = contact_snapshot(contact)
     with session.no_autoflush:  # the primary one before gives way first
         for column, value in stored.items():
             setattr(contact, column, value)
+        other_number = given and contact.keep_identity_number(session.data_keys, number)
         old, new = difference(before, contact_snapshot(contact))
+        if other_number:  # which may look the same where it is masked
+            new["identity_number"] = contact.identity_number_shown
         if not new:
             return contact
         if contact.is_primary:

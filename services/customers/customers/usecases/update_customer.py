@@ -23,7 +23,7 @@ _ADDRESS = ("country", "province", "city", "district", "street", "postal_code")
 
 @dataclass(frozen=True)
 class CustomerPatch:
-    """What to change of a customer: raw values by field, see `rules.CUSTOMER_RULES`."""
+    """What to change of a customer: raw values by field, see `rules.CUSTOMER_RECORD_RULES`."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     custom_fields: Mapping[str, Any] = field(default_factory=dict)
@@ -38,8 +38,10 @@ def update_customer(session: ServiceSession, customer_id: UUID, patch: CustomerP
     customer = lock_customer(session, customer_id, "customer.update")
     check_etag(patch.etag, customer.version)
     before = snapshot(customer)
-    _apply(session, customer, patch)
+    other_number = _apply(session, customer, patch)
     old, new = difference(before, snapshot(customer))
+    if other_number:  # which may look the same where it is masked
+        new["identity_number"] = customer.identity_number_shown
     if not new:
         return customer
     customer.version += 1
@@ -55,16 +57,21 @@ def update_customer(session: ServiceSession, customer_id: UUID, patch: CustomerP
     return customer
 
 
-def _apply(session: ServiceSession, customer: Customer, patch: CustomerPatch) -> None:
-    stored, faults = rules.apply(rules.CUSTOMER_RULES, patch.values)
+def _apply(session: ServiceSession, customer: Customer, patch: CustomerPatch) -> bool:
+    """Set the values. Says whether the identity number is another one now."""
+    stated = rules.without_mask(patch.values, customer.identity_number_shown)
+    stored, faults = rules.apply(rules.CUSTOMER_RECORD_RULES, stated)
     custom, custom_faults = _custom(session, customer, patch)
     together = {"kind": customer.kind, "credit_code": customer.credit_code} | stored
     rules.refuse([*faults, *rules.contradictions(together), *custom_faults])
     if stored.keys() & set(_ADDRESS):
         stored = rules.with_country({part: getattr(customer, part) for part in _ADDRESS} | stored)
+    given = "identity_number" in stored
+    number = stored.pop("identity_number", None)
     for column, value in stored.items():
         setattr(customer, column, value)
     customer.custom = custom
+    return given and customer.keep_identity_number(session.data_keys, number)
 
 
 def _custom(

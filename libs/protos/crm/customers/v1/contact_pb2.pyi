@@ -37,6 +37,7 @@ class Contact(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    IDENTITY_NUMBER_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `contacts/{uuid}`."""
@@ -54,6 +55,8 @@ class Contact(_message.Message):
     """Free text."""
     etag: _builtins.str
     """Changes with every change of the contact."""
+    identity_number: _builtins.str
+    """The number of the person's identity document, masked; see Customer.identity_number."""
     @_builtins.property
     def phones(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Phone numbers in E.164; see Customer.phones."""
@@ -89,11 +92,12 @@ class Contact(_message.Message):
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        identity_number: _builtins.str = ...,
         hidden_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer", b"customer", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "hidden_fields", b"hidden_fields", "job_title", b"job_title", "name", b"name", "phones", b"phones", "primary", b"primary", "remark", b"remark", "update_time", b"update_time", "wechat", b"wechat"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer", b"customer", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "hidden_fields", b"hidden_fields", "identity_number", b"identity_number", "job_title", b"job_title", "name", b"name", "phones", b"phones", "primary", b"primary", "remark", b"remark", "update_time", b"update_time", "wechat", b"wechat"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -113,6 +113,7 @@ class Customer(_message.Message):
     HIDDEN_FIELDS_FIELD_NUMBER: _builtins.int
     POOL_FIELD_NUMBER: _builtins.int
     HELD_SINCE_FIELD_NUMBER: _builtins.int
+    IDENTITY_NUMBER_FIELD_NUMBER: _builtins.int
     LOCKED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `customers/{uuid}`."""
@@ -146,6 +147,10 @@ class Customer(_message.Message):
     """Changes with every change of the customer."""
     pool: _builtins.str
     """The pool that the customer is in, `pools/{uuid}`; empty if it has an owner. Output only."""
+    identity_number: _builtins.str
+    """The number of a person's identity document: a Chinese identity card (身份证, GB 11643) or a passport. Stated in
+    full and returned masked, `110***********1234`: see IdentityNumberService. Giving back what is shown changes nothing.
+    """
     locked: _builtins.bool
     """True if the owner has locked it, so that no rule takes it away. Output only."""
     @_builtins.property
@@ -217,11 +222,12 @@ class Customer(_message.Message):
         hidden_fields: _abc.Iterable[_builtins.str] | None = ...,
         pool: _builtins.str = ...,
         held_since: _timestamp_pb2.Timestamp | None = ...,
+        identity_number: _builtins.str = ...,
         locked: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "create_time", b"create_time", "custom_fields", b"custom_fields", "held_since", b"held_since", "last_follow_up_time", b"last_follow_up_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "create_time", b"create_time", "creator", b"creator", "credit_code", b"credit_code", "custom_fields", b"custom_fields", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "external_id", b"external_id", "held_since", b"held_since", "hidden_fields", b"hidden_fields", "industry", b"industry", "kind", b"kind", "last_follow_up_time", b"last_follow_up_time", "level", b"level", "locked", b"locked", "name", b"name", "owner", b"owner", "owner_department", b"owner_department", "phones", b"phones", "pool", b"pool", "remark", b"remark", "source", b"source", "status", b"status", "tags", b"tags", "update_time", b"update_time", "website", b"website"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "create_time", b"create_time", "creator", b"creator", "credit_code", b"credit_code", "custom_fields", b"custom_fields", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "external_id", b"external_id", "held_since", b"held_since", "hidden_fields", b"hidden_fields", "identity_number", b"identity_number", "industry", b"industry", "kind", b"kind", "last_follow_up_time", b"last_follow_up_time", "level", b"level", "locked", b"locked", "name", b"name", "owner", b"owner", "owner_department", b"owner_department", "phones", b"phones", "pool", b"pool", "remark", b"remark", "source", b"source", "status", b"status", "tags", b"tags", "update_time", b"update_time", "website", b"website"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
