@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from chassis import logs, telemetry
 from chassis.callers import service_caller
 from chassis.db import Database
 from chassis.errors import DomainError, Invalid, Unavailable
-from chassis.service import Runtime, Service
+from chassis.service import Runtime, Service, ServiceCommand
 from chassis.settings import Settings
 from chassis.testclock import suite_clock
 
@@ -146,7 +147,26 @@ def _parser(service: Service) -> argparse.ArgumentParser:
     audit = commands.add_parser("audit", help="look after the audit log").add_subparsers(required=True, metavar="WHAT")
     _add(audit, "verify", _verify_audit, "check that no entry was altered, removed or slipped in")
     _add(audit, "seal", _seal_audit, "seal the entries written so far")
+    _add_own(commands, service)
     return parser
+
+
+def _add_own(commands: Any, service: Service) -> None:
+    """The commands that only this service has."""
+    groups: dict[str, Any] = {}
+    for each in service.commands:
+        if each.group not in groups:
+            group = commands.add_parser(each.group, help=each.about_group)
+            groups[each.group] = group.add_subparsers(required=True, metavar="WHAT")
+        _add(groups[each.group], each.name, partial(_run_own, each), each.about)
+
+
+def _run_own(own: ServiceCommand, service: Service, settings: Settings, chosen: argparse.Namespace) -> int:
+    runtime = make_runtime(settings, service)
+    try:
+        return own.run(runtime)
+    finally:
+        runtime.database.dispose()
 
 
 def _add(where: Any, name: str, command: Command, text: str) -> argparse.ArgumentParser:

@@ -38,6 +38,18 @@ class Servicer:
 
 
 @dataclass(frozen=True)
+class ServiceCommand:
+    """A command of a service's own: `<service> <group> <name>`."""
+
+    group: str
+    about_group: str
+    name: str
+    about: str
+    run: Callable[[Runtime], int]
+    """Does it and returns the exit code: 0 done, 1 could not be done or found something wrong."""
+
+
+@dataclass(frozen=True)
 class Service:
     """A service of the suite: its name and the parts that its processes are composed of."""
 
@@ -59,5 +71,7 @@ class Service:
     authority: Callable[[Runtime], "Authority"] | None = None
     """Only of the service that signs tokens: its keys and policy, read at the source. Servers that do not host
     that service ask it over gRPC."""
+    commands: Sequence[ServiceCommand] = ()
+    """What its command line offers besides what all have."""
     bootstrap: Callable[[Runtime], None] | None = None
     """Run by `migrate` after the migrations; must be safe to run again."""

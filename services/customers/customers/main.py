@@ -22,6 +22,7 @@ from crm.customers.v1 import (
 )
 
 from customers import api, transfer
+from customers.commands import COMMANDS
 from customers.consumers import SUBSCRIPTIONS, TIMERS
 from customers.explainers import EXPLAINERS
 from customers.leaving import HANDOVER
@@ -80,6 +81,7 @@ SERVICE = Service(
     explainers=EXPLAINERS,
     jobs=lambda runtime: (*transfer.job_kinds(runtime), handover.job_kind(HANDOVER)),
     handover=HANDOVER,
+    commands=COMMANDS,
 )
 
 

@@ -41,7 +41,7 @@ def module_database(make_database: MakeDatabase, clock: FixedClock) -> Iterator[
 def database(module_database: Database, clock: FixedClock) -> Database:
     clock.set(NOON)
     with module_database.engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {TABLES} RESTART IDENTITY"))
+        connection.execute(text(f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE"))
     return module_database
 
 
