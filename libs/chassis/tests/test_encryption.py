@@ -105,7 +105,9 @@ def test_a_blind_index_finds_equal_values_of_one_purpose(keys):
 
 
 @pytest.mark.parametrize(
-    "text", ["nonsense", "a:", f":{OLD}", f"a b:{OLD}", f"a:{OLD},a:{NEW}", f"a:{OLD[:-8]}", f"a:{OLD}!", f"a:{OLD}:b"]
+    "text",
+    ["nonsense", "a:", f":{OLD}", f"a b:{OLD}", f"a:{OLD},a:{NEW}", f"a:{OLD[:-8]}", f"a:{OLD}!", f"a:{OLD}:b"],
+    ids=range(8),  # the keys are random, and names of tests must not be
 )
 def test_keys_that_are_none_are_a_wrong_setting(text):
     with pytest.raises(Invalid) as caught:
