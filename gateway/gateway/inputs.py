@@ -143,7 +143,7 @@ def _is_struct(field: FieldDescriptor) -> bool:
 
 def _set(message: Message, field: FieldDescriptor, value: Any) -> None:
     if is_map(field):
-        getattr(message, field.name).update(_texts(value, field.name))
+        getattr(message, field.name).update(_entries(field, value))
     elif field.is_repeated:
         getattr(message, field.name).extend(_plain(item) for item in value)
     elif _is_struct(field):
@@ -168,8 +168,14 @@ def _mapping(value: Any, name: str) -> dict[str, Any]:
     raise Invalid("INVALID_VALUE", f"{camel(name)} must be an object", field=name)
 
 
-def _texts(value: Any, name: str) -> dict[str, str]:
-    mapping = _mapping(value, name)
-    if all(isinstance(text, str) for text in mapping.values()):
+_TYPES_OF_VALUES = {FieldDescriptor.CPPTYPE_STRING: (str, "texts"), FieldDescriptor.CPPTYPE_INT32: (int, "integers")}
+_INT32 = range(-(2**31), 2**31)
+
+
+def _entries(field: FieldDescriptor, value: Any) -> dict[str, Any]:
+    mapping, name = _mapping(value, field.name), field.name
+    assert field.message_type is not None
+    kind, words = _TYPES_OF_VALUES[field.message_type.fields_by_name["value"].cpp_type]
+    if all(type(one) is kind and (kind is str or one in _INT32) for one in mapping.values()):
         return mapping
-    raise Invalid("INVALID_VALUE", f"{camel(name)} must be an object of texts", field=name)
+    raise Invalid("INVALID_VALUE", f"{camel(name)} must be an object of {words}", field=name)

@@ -27,6 +27,7 @@ from gateway.operations.organisation import OrganisationMutation, OrganisationQu
 from gateway.operations.partners import PartnersMutation, PartnersQuery
 from gateway.operations.personal_data import PersonalDataMutation
 from gateway.operations.pools import PoolsMutation, PoolsQuery
+from gateway.operations.recycling import RecyclingMutation, RecyclingQuery
 from gateway.operations.registrations import LeadRecordsMutation, LeadRecordsQuery
 from gateway.operations.saved_views import SavedViewsMutation, SavedViewsQuery
 from gateway.operations.second_factors import SecondFactorsMutation, SecondFactorsQuery
@@ -50,6 +51,7 @@ class Query(
     PartnersQuery,
     ClientsQuery,
     PoolsQuery,
+    RecyclingQuery,
     TransfersQuery,
     IdentityQuery,
     IdentityProvidersQuery,
@@ -79,6 +81,7 @@ class Mutation(
     ClientsMutation,
     PersonalDataMutation,
     PoolsMutation,
+    RecyclingMutation,
     TransfersMutation,
     AdministrationMutation,
     AccountsMutation,

@@ -13,6 +13,7 @@ from crm.customers.v1 import (
     customer_share_service_pb2_grpc,
     identity_number_service_pb2_grpc,
     pool_service_pb2_grpc,
+    recycle_service_pb2_grpc,
     transfer_service_pb2_grpc,
 )
 from crm.identity.v1 import (
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from crm.customers.v1.customer_share_service_pb2_grpc import CustomerShareServiceAsyncStub
     from crm.customers.v1.identity_number_service_pb2_grpc import IdentityNumberServiceAsyncStub
     from crm.customers.v1.pool_service_pb2_grpc import PoolServiceAsyncStub
+    from crm.customers.v1.recycle_service_pb2_grpc import RecycleServiceAsyncStub
     from crm.customers.v1.transfer_service_pb2_grpc import TransferServiceAsyncStub
     from crm.identity.v1.account_service_pb2_grpc import AccountServiceAsyncStub
     from crm.identity.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
@@ -179,6 +181,7 @@ class Services:
             "customers", identity_number_service_pb2_grpc.IdentityNumberServiceStub
         )
         self.pools: PoolServiceAsyncStub = self._stub("customers", pool_service_pb2_grpc.PoolServiceStub)
+        self.recycling: RecycleServiceAsyncStub = self._stub("customers", recycle_service_pb2_grpc.RecycleServiceStub)
         self.transfers: TransferServiceAsyncStub = self._stub(
             "customers", transfer_service_pb2_grpc.TransferServiceStub
         )

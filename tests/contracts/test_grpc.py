@@ -40,6 +40,7 @@ VALID = {
     "/crm.customers.v1.PoolService/ReleaseCustomer": {"reason": "NO_BUDGET"},
     "/crm.customers.v1.PoolService/RecallCustomer": {"reason": "NO_BUDGET"},
     "/crm.customers.v1.IdentityNumberService/RevealIdentityNumber": {"reason": "核实"},
+    "/crm.customers.v1.RecycleService/SetCustomerStanding": {"standing": {"source": "tickets", "version": 1}},
     "/crm.leads.v1.LeadService/TransferLead": {"owner": "a user"},
     "/crm.leads.v1.LeadService/RejectLead": {"reason": "已有"},
     "/crm.customers.v1.CustomerShareService/ShareCustomer": {"user": "a user", "level": 1},

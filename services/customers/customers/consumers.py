@@ -11,6 +11,7 @@ from crm.customers.v1 import events_pb2 as customers_pb2
 from crm.identity.v1 import events_pb2 as identity_pb2
 from crm.leads.v1 import events_pb2 as leads_pb2
 
+from customers.recycling import running
 from customers.usecases.follow_owners import follow_department, follow_user
 from customers.usecases.learn_organisation import (
     DepartmentFacts,
@@ -92,6 +93,7 @@ def purge_handovers(session: ServiceSession, due: datetime) -> None:
 
 
 TIMERS = (
+    Timer("customers.recycle", running.start, daily_at=time(2)),
     Timer("customers.purge_jobs", purge_jobs, daily_at=time(3, 30)),
     Timer("customers.purge_shares", purge_shares, daily_at=time(3, 40)),
     Timer("customers.purge_handovers", purge_handovers, daily_at=time(3, 50)),
@@ -116,4 +118,5 @@ def _department(event: identity_pb2.DepartmentChanged) -> DepartmentFacts:
         version=event.version,
         display_name=event.display_name,
         path=event.path,
+        head_id=parse_optional_name("users", event.head, field="head"),
     )

@@ -118,10 +118,10 @@ class Held(NamedTuple):
 HELD: Select[Any] = select(*[Customer.__table__.c[column] for column in Held._fields])
 
 
-def lock_held(session: ServiceSession, *conditions: ColumnElement[bool]) -> list[Held]:
+def lock_held(session: ServiceSession, *conditions: ColumnElement[bool], skip_locked: bool = False) -> list[Held]:
     """The customers that fulfil the conditions, locked, by id: always in this order, so that no two wait for each
-    other."""
-    statement = HELD.where(*conditions).order_by(Customer.__table__.c.id).with_for_update()
+    other. Those that others have locked can be passed over instead."""
+    statement = HELD.where(*conditions).order_by(Customer.__table__.c.id).with_for_update(skip_locked=skip_locked)
     return [Held._make(row) for row in session.connection().execute(statement)]
 
 
@@ -149,7 +149,12 @@ def hand_over_each(
 
 def forget_holder(session: ServiceSession, customer: Held, kind: ChangeKind) -> None:
     """Close the ledger of a customer that goes away."""
-    _keep_ledger(session, [(customer, Holder())], Occasion(kind), today(session))
+    forget_holders(session, [customer], kind)
+
+
+def forget_holders(session: ServiceSession, customers: Sequence[Held], kind: ChangeKind) -> None:
+    """Close the ledger of customers that go away."""
+    _keep_ledger(session, [(customer, Holder()) for customer in customers], Occasion(kind), today(session))
 
 
 _UPDATE = text(

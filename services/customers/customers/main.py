@@ -17,6 +17,8 @@ from crm.customers.v1 import (
     customer_share_service_pb2_grpc,
     pool_service_pb2,
     pool_service_pb2_grpc,
+    recycle_service_pb2,
+    recycle_service_pb2_grpc,
     transfer_service_pb2,
     transfer_service_pb2_grpc,
 )
@@ -27,6 +29,8 @@ from customers.consumers import SUBSCRIPTIONS, TIMERS
 from customers.explainers import EXPLAINERS
 from customers.leaving import HANDOVER
 from customers.pools.api import PoolServicer
+from customers.recycling import running
+from customers.recycling.api import RecycleServicer
 from customers.shares import CustomerShareServicer
 from customers.transfer.api import TransferServicer
 
@@ -61,6 +65,11 @@ def servicers(runtime: Runtime) -> Sequence[Servicer]:
             pool_service_pb2_grpc.add_PoolServiceServicer_to_server,
         ),
         Servicer(
+            recycle_service_pb2.DESCRIPTOR.services_by_name["RecycleService"],
+            RecycleServicer(calls),
+            recycle_service_pb2_grpc.add_RecycleServiceServicer_to_server,
+        ),
+        Servicer(
             transfer_service_pb2.DESCRIPTOR.services_by_name["TransferService"],
             TransferServicer(calls, runtime.settings),
             transfer_service_pb2_grpc.add_TransferServiceServicer_to_server,
@@ -79,7 +88,7 @@ SERVICE = Service(
     ),
     timers=lambda runtime: TIMERS,
     explainers=EXPLAINERS,
-    jobs=lambda runtime: (*transfer.job_kinds(runtime), handover.job_kind(HANDOVER)),
+    jobs=lambda runtime: (*transfer.job_kinds(runtime), handover.job_kind(HANDOVER), running.job_kind()),
     handover=HANDOVER,
     commands=COMMANDS,
 )

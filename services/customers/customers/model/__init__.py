@@ -21,6 +21,14 @@ from customers.model.pools import (
     PoolRuleVersion,
     PoolView,
 )
+from customers.model.recycling import (
+    CustomerStanding,
+    ExtensionState,
+    RecycleExtension,
+    RecycleRun,
+    RecycleRunState,
+    RecycleWarning,
+)
 
 __all__ = [
     "Base",
@@ -28,7 +36,9 @@ __all__ = [
     "Contact",
     "Customer",
     "CustomerKind",
+    "CustomerStanding",
     "CustomerStatus",
+    "ExtensionState",
     "HoldingChange",
     "KnownDepartment",
     "KnownUser",
@@ -37,6 +47,10 @@ __all__ = [
     "PoolRole",
     "PoolRuleVersion",
     "PoolView",
+    "RecycleExtension",
+    "RecycleRun",
+    "RecycleRunState",
+    "RecycleWarning",
     "TimelineEntry",
     "TimelineKind",
     "searched_text",

@@ -207,6 +207,8 @@ class KnownDepartment(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     display_name: Mapped[str]
     path: Mapped[str]
+    head_id: Mapped[UUID | None]
+    """The user who heads it."""
     version: Mapped[int] = mapped_column(BigInteger)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import date
 from uuid import UUID
 
 from chassis.callers import Caller
@@ -103,10 +104,15 @@ def ensure_enabled(pool: Pool) -> None:
 
 def rules_today(session: ServiceSession, ids: Collection[UUID]) -> Mapping[UUID, tuple[PoolRules, str]]:
     """The rules that hold today in each pool, with their names."""
+    return rules_on(session, ids, today(session))
+
+
+def rules_on(session: ServiceSession, ids: Collection[UUID], day: date) -> Mapping[UUID, tuple[PoolRules, str]]:
+    """The rules that hold in each pool on a day, as far as they are known now, with their names."""
     statement = (
         select(PoolRuleVersion)
         .ext(distinct_on(PoolRuleVersion.pool_id))
-        .where(PoolRuleVersion.pool_id.in_(ids), PoolRuleVersion.effective_date <= today(session))
+        .where(PoolRuleVersion.pool_id.in_(ids), PoolRuleVersion.effective_date <= day)
         .order_by(PoolRuleVersion.pool_id, PoolRuleVersion.number.desc())
     )
     return {

@@ -28,6 +28,7 @@ _NUMBERS = (
     "hold_limit", "won_count", "lock_limit", "daily_claim_limit", "former_owner_wait_days", "entry_wait_hours",
     "daily_view_limit",
 )  # fmt: skip
+_LIMITS = ("days", "ceiling_days", "max_extension_days", "max_extensions")
 _LISTS = ("departments", "members", "administrators", "hidden_fields")
 
 
@@ -69,6 +70,8 @@ def rules_to_proto(rules: PoolRules) -> pool_pb2.PoolRules:
                 warning_days=recycle.warning_days,
                 unprotected=[pool_pb2.Protection.Value(f"PROTECTION_{one}") for one in recycle.unprotected],
                 ceiling_days=recycle.ceiling_days,
+                max_extension_days=recycle.max_extension_days,
+                max_extensions=recycle.max_extensions,
             )
         )
     return message
@@ -80,14 +83,13 @@ def rules_from_proto(message: Any) -> PoolRules:
     if message.plans:
         values["plans"] = _member(PlanPolicy, pool_pb2.PlanPolicy, message.plans, "rules.plans")
     if message.HasField("recycle"):
-        values["recycle"] = _recycle(message.recycle)
+        values["recycle"] = recycle_from_proto(message.recycle)
     return PoolRules(**values)
 
 
-def _recycle(message: Any) -> RecycleRule:
-    values: dict[str, Any] = {
-        name: getattr(message, name) for name in ("days", "ceiling_days") if message.HasField(name)
-    }
+def recycle_from_proto(message: Any) -> RecycleRule:
+    """A recycle rule as somebody states it. Raises Invalid."""
+    values: dict[str, Any] = {name: getattr(message, name) for name in _LIMITS if message.HasField(name)}
     if message.trigger:
         values["trigger"] = _member(Trigger, pool_pb2.RecycleTrigger, message.trigger, "rules.recycle.trigger")
     if message.warning_days:

@@ -53,15 +53,20 @@ class RecycleRule:
     days: int = 30
     """Of customers whose level is not in the table."""
     warning_days: tuple[int, ...] = (3, 1)
-    """So many days before the last the owner is warned."""
+    """So many days before the one on which the customer falls back its owner is warned."""
     unprotected: tuple[Protection, ...] = ()
     ceiling_days: int = 180
     """After so many days without a follow-up a protected customer falls back too; 0 for never."""
+    max_extension_days: int = 5
+    max_extensions: int = 1
+    """How many an owner may get for one customer as long as they hold it."""
 
     def __post_init__(self) -> None:
         faults = [
             *_outside("recycle.days", self.days, 1, _MOST_DAYS),
             *_outside("recycle.ceiling_days", self.ceiling_days, 0, _MOST_DAYS),
+            *_outside("recycle.max_extension_days", self.max_extension_days, 0, _MOST_DAYS),
+            *_outside("recycle.max_extensions", self.max_extensions, 0, _MOST_DAYS),
         ]
         for level, days in self.days_by_level.items():
             if level not in LEVELS:

@@ -35,6 +35,7 @@ class DepartmentFacts:
     version: int
     display_name: str
     path: str
+    head_id: UUID | None = None
 
 
 def learn_user(session: ServiceSession, facts: UserFacts) -> None:

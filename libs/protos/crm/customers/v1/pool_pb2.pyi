@@ -378,6 +378,8 @@ class RecycleRule(_message.Message):
     WARNING_DAYS_FIELD_NUMBER: _builtins.int
     UNPROTECTED_FIELD_NUMBER: _builtins.int
     CEILING_DAYS_FIELD_NUMBER: _builtins.int
+    MAX_EXTENSION_DAYS_FIELD_NUMBER: _builtins.int
+    MAX_EXTENSIONS_FIELD_NUMBER: _builtins.int
     trigger: Global___RecycleTrigger.ValueType
     """What does not happen for too long."""
     days: _builtins.int
@@ -386,13 +388,17 @@ class RecycleRule(_message.Message):
     """After so many days without a follow-up also a protected customer falls back, unless it is locked or won;
     180 by default, 0 for never.
     """
+    max_extension_days: _builtins.int
+    """The most days that one extension may have; 5 by default."""
+    max_extensions: _builtins.int
+    """How many extensions an owner may get for one customer as long as they hold it; 1 by default."""
     @_builtins.property
     def days_by_level(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """The days by level, `A` to `E`."""
 
     @_builtins.property
     def warning_days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """On which days before the last the owner is warned; 3 and 1 if none is given."""
+        """So many days before the day on which the customer falls back its owner is warned; 3 and 1 if none is given."""
 
     @_builtins.property
     def unprotected(self) -> _containers.RepeatedScalarFieldContainer[Global___Protection.ValueType]:
@@ -407,19 +413,29 @@ class RecycleRule(_message.Message):
         warning_days: _abc.Iterable[_builtins.int] | None = ...,
         unprotected: _abc.Iterable[Global___Protection.ValueType] | None = ...,
         ceiling_days: _builtins.int | None = ...,
+        max_extension_days: _builtins.int | None = ...,
+        max_extensions: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_ceiling_days", b"_ceiling_days", "_days", b"_days", "ceiling_days", b"ceiling_days", "days", b"days"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ceiling_days", b"_ceiling_days", "_days", b"_days", "_max_extension_days", b"_max_extension_days", "_max_extensions", b"_max_extensions", "ceiling_days", b"ceiling_days", "days", b"days", "max_extension_days", b"max_extension_days", "max_extensions", b"max_extensions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ceiling_days", b"_ceiling_days", "_days", b"_days", "ceiling_days", b"ceiling_days", "days", b"days", "days_by_level", b"days_by_level", "trigger", b"trigger", "unprotected", b"unprotected", "warning_days", b"warning_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ceiling_days", b"_ceiling_days", "_days", b"_days", "_max_extension_days", b"_max_extension_days", "_max_extensions", b"_max_extensions", "ceiling_days", b"ceiling_days", "days", b"days", "days_by_level", b"days_by_level", "max_extension_days", b"max_extension_days", "max_extensions", b"max_extensions", "trigger", b"trigger", "unprotected", b"unprotected", "warning_days", b"warning_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__ceiling_days: _TypeAlias = _typing.Literal["ceiling_days"]  # noqa: Y015
     _WhichOneofArgType__ceiling_days: _TypeAlias = _typing.Literal["_ceiling_days", b"_ceiling_days"]  # noqa: Y015
     _WhichOneofReturnType__days: _TypeAlias = _typing.Literal["days"]  # noqa: Y015
     _WhichOneofArgType__days: _TypeAlias = _typing.Literal["_days", b"_days"]  # noqa: Y015
+    _WhichOneofReturnType__max_extension_days: _TypeAlias = _typing.Literal["max_extension_days"]  # noqa: Y015
+    _WhichOneofArgType__max_extension_days: _TypeAlias = _typing.Literal["_max_extension_days", b"_max_extension_days"]  # noqa: Y015
+    _WhichOneofReturnType__max_extensions: _TypeAlias = _typing.Literal["max_extensions"]  # noqa: Y015
+    _WhichOneofArgType__max_extensions: _TypeAlias = _typing.Literal["_max_extensions", b"_max_extensions"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ceiling_days) -> _WhichOneofReturnType__ceiling_days | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__days) -> _WhichOneofReturnType__days | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_extension_days) -> _WhichOneofReturnType__max_extension_days | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_extensions) -> _WhichOneofReturnType__max_extensions | None: ...
 
 Global___RecycleRule: _TypeAlias = RecycleRule  # noqa: Y015
 

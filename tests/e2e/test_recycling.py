@@ -1,0 +1,114 @@
+"""Customers that fall back into pools by themselves, through GraphQL, as days go by."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from uuid import uuid4
+
+import pytest
+from chassis.testing import eventually
+from local_suite.graphql import GraphQLClient
+
+REP = ("customer.read", "customer.create", "customer.release", "customer.lock", "pool.read", "follow_up.create")
+CHINA = timedelta(hours=8)
+DAY = """query($customer: ID!) { recycleDay(customer: $customer) {
+  pool rule trigger startTime days extensionDays protections dueDate daysLeft reason } }"""
+
+
+class Theatre:
+    """A department of a test's own with a pool, a rep and a manager, whose customers fall back by rule."""
+
+    def __init__(self, organisation, admin: GraphQLClient, **recycle) -> None:
+        self.admin = admin
+        self.department = organisation.department("回收")
+        self.rep_id, self.rep = organisation.user(self.department, organisation.role("SELF", *REP))
+        create = "mutation($input: CreatePoolInput!) { createPool(input: $input) { id } }"
+        values = {
+            "name": f"公海{uuid4().hex[:8]}",
+            "memberIds": [self.department],
+            "departmentIds": [self.department],
+            "rules": {"recycle": {"daysByLevel": {"A": 7, "C": 30}, **recycle}},
+        }
+        # Once the customers service has heard of the department.
+        made = eventually(lambda: admin.answer(create, input=values).get("data", {}).get("createPool"))
+        self.pool = made["id"]
+
+    def customer(self, **values) -> str:
+        document = "mutation($input: CreateCustomerInput!) { createCustomer(input: $input) { id } }"
+        made = self.rep.run(document, input={"name": f"回{uuid4().hex}", **values})
+        return made["createCustomer"]["id"]
+
+    def holders(self, *customers: str) -> list[str | None]:
+        document = "query($id: ID!) { customer(id: $id) { pool } }"
+        return [self.admin.run(document, id=one)["customer"]["pool"] for one in customers]
+
+    def day(self, customer: str) -> dict:
+        return self.rep.run(DAY, customer=customer)["recycleDay"]
+
+    def pass_to(self, day: date, hour: int = 12) -> None:
+        """Move the clock to an hour in China, and wait until the runs up to then have ended."""
+        moment = datetime.combine(day, time(hour), UTC) - CHINA
+        self.admin.run("mutation($to: DateTime!) { moveTestClock(input: { set: $to }) { now } }", to=moment.isoformat())
+        last = day if hour >= 2 else day - timedelta(days=1)
+        query = "{ recycleRuns(first: 200) { nodes { id state createTime } } }"
+
+        def ended() -> bool:
+            runs = self.admin.run(query)["recycleRuns"]["nodes"]
+            states = {one["id"]: one["state"] for one in runs}
+            return states.get(f"recycleRuns/{last}") == "SUCCEEDED" and "RUNNING" not in states.values()
+
+        eventually(ended, 60)
+
+
+def log(client: GraphQLClient, customer: str) -> None:
+    document = "mutation($input: LogFollowUpInput!) { logFollowUp(input: $input) { id } }"
+    note = {
+        "customerId": customer,
+        "method": "VISIT",
+        "content": "上门拜访，客户确认下月增购两台设备，约定周五交付报价并请技术部到场答疑",
+    }
+    eventually(lambda: "errors" not in client.answer(document, input=note))
+
+
+@pytest.fixture
+def today(real_time) -> date:
+    return (real_time + CHINA).date()
+
+
+@pytest.mark.feature("B3")
+def test_a_customer_falls_back_on_day_eight_with_reason_rule_and_former_owner(organisation, admin, today):
+    theatre = Theatre(organisation, admin)
+    plain, usual = theatre.customer(level="A"), theatre.customer(level="C")
+    won, locked, busy = (
+        theatre.customer(level="A", status="WON"),
+        theatre.customer(level="A"),
+        theatre.customer(level="A"),
+    )
+    theatre.rep.run("mutation($id: ID!) { lockCustomer(input: { id: $id, locked: true }) { id } }", id=locked)
+    standing = (
+        "mutation($input: SetCustomerStandingInput!) { setCustomerStanding(input: $input) { openOpportunities } }"
+    )
+    states = {"customerId": busy, "source": "opportunities", "version": 1, "openOpportunities": 1}
+    admin.run(standing, input=states)
+    clock = theatre.day(plain)
+    assert (clock["pool"], clock["trigger"], clock["dueDate"]) == (
+        theatre.pool,
+        "NO_FOLLOW_UP",
+        str(today + timedelta(days=8)),
+    )
+    assert [theatre.day(one)["protections"] for one in (won, locked, busy)] == [
+        ["WON"],
+        ["LOCKED"],
+        ["OPEN_OPPORTUNITY"],
+    ]
+    theatre.pass_to(today + timedelta(days=7))
+    assert theatre.holders(plain) == [None]
+    theatre.pass_to(today + timedelta(days=8))
+    assert theatre.holders(plain, usual, won, locked, busy) == [theatre.pool, None, None, None, None]
+    history = """query($id: ID!) { holdingChanges(customer: $id) {
+      nodes { kind previousHolder holder reason rule actor { id } } } }"""
+    [change] = admin.run(history, id=plain)["holdingChanges"]["nodes"]
+    assert (change["kind"], change["reason"], change["rule"]) == (
+        "RECYCLED",
+        "NO_FOLLOW_UP",
+        f"{theatre.pool}/rules/1",
+    )
+    assert (change["previousHolder"], change["holder"]) == (theatre.rep_id, theatre.pool)
