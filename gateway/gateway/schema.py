@@ -27,6 +27,7 @@ from gateway.operations.organisation import OrganisationMutation, OrganisationQu
 from gateway.operations.partners import PartnersMutation, PartnersQuery
 from gateway.operations.personal_data import PersonalDataMutation
 from gateway.operations.pools import PoolsMutation, PoolsQuery
+from gateway.operations.purchases import PurchasesMutation, PurchasesQuery
 from gateway.operations.recycling import RecyclingMutation, RecyclingQuery
 from gateway.operations.registrations import LeadRecordsMutation, LeadRecordsQuery
 from gateway.operations.saved_views import SavedViewsMutation, SavedViewsQuery
@@ -51,6 +52,7 @@ class Query(
     PartnersQuery,
     ClientsQuery,
     PoolsQuery,
+    PurchasesQuery,
     RecyclingQuery,
     TransfersQuery,
     IdentityQuery,
@@ -81,6 +83,7 @@ class Mutation(
     ClientsMutation,
     PersonalDataMutation,
     PoolsMutation,
+    PurchasesMutation,
     RecyclingMutation,
     TransfersMutation,
     AdministrationMutation,

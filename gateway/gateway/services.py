@@ -13,7 +13,9 @@ from crm.customers.v1 import (
     customer_share_service_pb2_grpc,
     identity_number_service_pb2_grpc,
     pool_service_pb2_grpc,
+    purchase_service_pb2_grpc,
     recycle_service_pb2_grpc,
+    rfm_service_pb2_grpc,
     transfer_service_pb2_grpc,
 )
 from crm.identity.v1 import (
@@ -48,7 +50,9 @@ if TYPE_CHECKING:
     from crm.customers.v1.customer_share_service_pb2_grpc import CustomerShareServiceAsyncStub
     from crm.customers.v1.identity_number_service_pb2_grpc import IdentityNumberServiceAsyncStub
     from crm.customers.v1.pool_service_pb2_grpc import PoolServiceAsyncStub
+    from crm.customers.v1.purchase_service_pb2_grpc import PurchaseServiceAsyncStub
     from crm.customers.v1.recycle_service_pb2_grpc import RecycleServiceAsyncStub
+    from crm.customers.v1.rfm_service_pb2_grpc import RfmServiceAsyncStub
     from crm.customers.v1.transfer_service_pb2_grpc import TransferServiceAsyncStub
     from crm.identity.v1.account_service_pb2_grpc import AccountServiceAsyncStub
     from crm.identity.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
@@ -109,6 +113,7 @@ class Services:
         self._methods: dict[Any, Method] = {}
         self._add_identity()
         self._add_customers()
+        self._add_insight()
         self.follow_ups: FollowUpServiceAsyncStub = self._stub("leads", follow_up_service_pb2_grpc.FollowUpServiceStub)
         self.leads: LeadServiceAsyncStub = self._stub("leads", lead_service_pb2_grpc.LeadServiceStub)
         self.explanations: dict[str, AccessExplanationServiceAsyncStub] = {
@@ -185,6 +190,12 @@ class Services:
         self.transfers: TransferServiceAsyncStub = self._stub(
             "customers", transfer_service_pb2_grpc.TransferServiceStub
         )
+
+    def _add_insight(self) -> None:
+        self.purchases: PurchaseServiceAsyncStub = self._stub(
+            "customers", purchase_service_pb2_grpc.PurchaseServiceStub
+        )
+        self.rfm: RfmServiceAsyncStub = self._stub("customers", rfm_service_pb2_grpc.RfmServiceStub)
 
     def _stub(self, service: str, stub_type: Any) -> Any:
         stub = stub_type(self._channel_of.get(service, self._nowhere))

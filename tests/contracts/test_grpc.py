@@ -28,7 +28,7 @@ PUBLIC = {
     "/crm.identity.v1.OidcSignInService/CompleteOidcSignIn",
     "/crm.identity.v1.OidcSignInService/ListSignInProviders",
 }
-UNSCOPED = {"departments", "roles", "clients", "partners", "customFields", "identityProviders", "pools"}
+UNSCOPED = {"departments", "roles", "clients", "partners", "customFields", "identityProviders", "pools", "rfmRuns"}
 """Collections that whoever may read them sees whole."""
 VALID = {
     "/crm.leads.v1.FollowUpService/LogFollowUp": {"follow_up": {"method": 1, "content": "好"}},

@@ -17,8 +17,12 @@ from crm.customers.v1 import (
     customer_share_service_pb2_grpc,
     pool_service_pb2,
     pool_service_pb2_grpc,
+    purchase_service_pb2,
+    purchase_service_pb2_grpc,
     recycle_service_pb2,
     recycle_service_pb2_grpc,
+    rfm_service_pb2,
+    rfm_service_pb2_grpc,
     transfer_service_pb2,
     transfer_service_pb2_grpc,
 )
@@ -29,6 +33,8 @@ from customers.consumers import SUBSCRIPTIONS, TIMERS
 from customers.explainers import EXPLAINERS
 from customers.leaving import HANDOVER
 from customers.pools.api import PoolServicer
+from customers.purchases.api import PurchaseServicer, RfmServicer
+from customers.purchases.jobs import JOB_KINDS
 from customers.recycling import running
 from customers.recycling.api import RecycleServicer
 from customers.shares import CustomerShareServicer
@@ -70,6 +76,16 @@ def servicers(runtime: Runtime) -> Sequence[Servicer]:
             recycle_service_pb2_grpc.add_RecycleServiceServicer_to_server,
         ),
         Servicer(
+            purchase_service_pb2.DESCRIPTOR.services_by_name["PurchaseService"],
+            PurchaseServicer(calls),
+            purchase_service_pb2_grpc.add_PurchaseServiceServicer_to_server,
+        ),
+        Servicer(
+            rfm_service_pb2.DESCRIPTOR.services_by_name["RfmService"],
+            RfmServicer(calls),
+            rfm_service_pb2_grpc.add_RfmServiceServicer_to_server,
+        ),
+        Servicer(
             transfer_service_pb2.DESCRIPTOR.services_by_name["TransferService"],
             TransferServicer(calls, runtime.settings),
             transfer_service_pb2_grpc.add_TransferServiceServicer_to_server,
@@ -88,7 +104,7 @@ SERVICE = Service(
     ),
     timers=lambda runtime: TIMERS,
     explainers=EXPLAINERS,
-    jobs=lambda runtime: (*transfer.job_kinds(runtime), handover.job_kind(HANDOVER), running.job_kind()),
+    jobs=lambda runtime: (*transfer.job_kinds(runtime), *JOB_KINDS, handover.job_kind(HANDOVER), running.job_kind()),
     handover=HANDOVER,
     commands=COMMANDS,
 )

@@ -45,6 +45,7 @@ REACHABLE = Reachable(
         "customer.export": ANY_LEVEL,
         "contact.read": ANY_LEVEL,
         "follow_up.read": ANY_LEVEL,
+        "purchase.read": ANY_LEVEL,
         "customer.update": COLLABORATION,
         "contact.create": COLLABORATION,
         "contact.update": COLLABORATION,

@@ -22,7 +22,8 @@ NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 TABLES = (
     "customer, contact, timeline_entry, known_user, known_department, outbox, audit_entry, custom_field, record_share, "
     "pool, pool_member, pool_rule_version, pool_view, holding_change, customer_standing, recycle_run, recycle_warning, "
-    "recycle_extension"
+    "recycle_extension, "
+    "purchase, rfm_run, rfm_score"
 )
 
 

@@ -12,13 +12,14 @@ from customers.facts import contact_snapshot, snapshot
 from customers.holding import forget_holder, lock_held
 from customers.model import Contact, Customer, TimelineEntry
 from customers.model.pools import ChangeKind
+from customers.model.purchases import Purchase
 from customers.own_fields import ENTITY
 from customers.queries import lock_customer
 from customers.usecases.end_shares import end_shares_of
 
 
 def delete_customer(session: ServiceSession, customer_id: UUID, *, etag: str = "") -> None:
-    """Delete a customer with its contacts and timeline. The audit log keeps what it and its contacts held."""
+    """Delete a customer with its contacts, timeline and purchases. The audit log keeps what they held."""
     customer = lock_customer(session, customer_id, "customer.delete")
     check_etag(etag, customer.version)
     contacts = session.scalars(select(Contact).where(Contact.customer_id == customer_id).order_by(Contact.id))
@@ -29,6 +30,7 @@ def delete_customer(session: ServiceSession, customer_id: UUID, *, etag: str = "
     changes = [audit.Change("contact.delete", contact.name, contact_snapshot(contact), None) for contact in contacts]
     audit.record_all(session, changes)
     session.execute(delete(TimelineEntry).where(TimelineEntry.customer_id == customer_id))
+    session.execute(delete(Purchase).where(Purchase.customer_id == customer_id))
     session.execute(delete(Contact).where(Contact.customer_id == customer_id))
     session.execute(delete(Customer).where(Customer.id == customer_id))
     session.expunge(customer)
