@@ -15,6 +15,8 @@ from crm.customers.v1 import (
     customer_service_pb2_grpc,
     customer_share_service_pb2,
     customer_share_service_pb2_grpc,
+    duplicate_service_pb2,
+    duplicate_service_pb2_grpc,
     pool_service_pb2,
     pool_service_pb2_grpc,
     purchase_service_pb2,
@@ -30,6 +32,8 @@ from crm.customers.v1 import (
 from customers import api, transfer
 from customers.commands import COMMANDS
 from customers.consumers import SUBSCRIPTIONS, TIMERS
+from customers.duplicate_finding import scanning
+from customers.duplicate_finding.api import DuplicateServicer
 from customers.explainers import EXPLAINERS
 from customers.leaving import HANDOVER
 from customers.pools.api import PoolServicer
@@ -86,6 +90,11 @@ def servicers(runtime: Runtime) -> Sequence[Servicer]:
             rfm_service_pb2_grpc.add_RfmServiceServicer_to_server,
         ),
         Servicer(
+            duplicate_service_pb2.DESCRIPTOR.services_by_name["DuplicateService"],
+            DuplicateServicer(calls),
+            duplicate_service_pb2_grpc.add_DuplicateServiceServicer_to_server,
+        ),
+        Servicer(
             transfer_service_pb2.DESCRIPTOR.services_by_name["TransferService"],
             TransferServicer(calls, runtime.settings),
             transfer_service_pb2_grpc.add_TransferServiceServicer_to_server,
@@ -104,7 +113,7 @@ SERVICE = Service(
     ),
     timers=lambda runtime: TIMERS,
     explainers=EXPLAINERS,
-    jobs=lambda runtime: (*transfer.job_kinds(runtime), *JOB_KINDS, handover.job_kind(HANDOVER), running.job_kind()),
+    jobs=lambda runtime: (*transfer.job_kinds(runtime), scanning.job_kind(), *JOB_KINDS, handover.job_kind(HANDOVER), running.job_kind()),
     handover=HANDOVER,
     commands=COMMANDS,
 )

@@ -16,7 +16,7 @@ def keys(profile: Profile) -> Iterator[str]:
         yield from (f"d:{domain}" for domain in profile.domains)
     else:
         if profile.identity:
-            yield f"i:{profile.identity}"
+            yield f"i:{profile.identity!r}"
         yield f"p:{profile.plain_name}"
     yield from (f"t:{phone}" for phone in profile.all_phones)
     yield from (f"m:{mail}" for mail in profile.all_emails)

@@ -23,8 +23,8 @@ class Profile:
     name: str
     company: bool = True
     credit_code: str | None = None
-    identity: str | None = None
-    """A person's number in some register."""
+    identity: str | bytes | None = None
+    """A person's number in some register, or what stands for it."""
     phones: Sequence[str] = ()
     emails: Sequence[str] = ()
     website: str | None = None
@@ -39,6 +39,7 @@ class Profile:
             name=row.display_name,
             company=row.kind == _COMPANY_KIND,
             credit_code=row.credit_code,
+            identity=row.identity_number_index,
             phones=row.phones or (),
             emails=row.emails or (),
             website=row.website,

@@ -12,6 +12,15 @@ from customers.model.customers import (
     TimelineKind,
     searched_text,
 )
+from customers.model.duplicates import (
+    CustomerMerge,
+    DuplicateGroup,
+    DuplicateKey,
+    DuplicateMember,
+    DuplicateSettings,
+    MergedCustomer,
+    MergedRow,
+)
 from customers.model.pools import (
     ChangeKind,
     HoldingChange,
@@ -31,6 +40,13 @@ from customers.model.recycling import (
 )
 
 __all__ = [
+    "MergedRow",
+    "MergedCustomer",
+    "DuplicateSettings",
+    "DuplicateMember",
+    "DuplicateKey",
+    "DuplicateGroup",
+    "CustomerMerge",
     "Base",
     "ChangeKind",
     "Contact",

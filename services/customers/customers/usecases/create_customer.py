@@ -10,6 +10,7 @@ from chassis.db import ServiceSession
 from chassis.names import new_id
 
 from customers import own_fields, rules
+from customers.duplicate_finding.settings import refuse_likely_duplicate
 from customers.duplicates import refuse_duplicate, refusing_duplicates
 from customers.events import CustomerCreated
 from customers.facts import snapshot, state
@@ -32,6 +33,7 @@ def create_customer(session: ServiceSession, draft: CustomerDraft) -> Customer:
     customer = new_customer(session, draft)
     set_owner(customer, owner)
     refuse_duplicate(session, customer)
+    refuse_likely_duplicate(session, customer)
     session.add(customer)
     with refusing_duplicates():
         session.flush()
