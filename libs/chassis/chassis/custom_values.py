@@ -1,5 +1,6 @@
 """The values of custom fields: what each type takes, and the one form in which it is kept."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -7,12 +8,16 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
+import pycountry
+
 from chassis import formats
 from chassis.errors import Invalid
+from chassis.names import parse_name
 
 DEFAULT_LENGTH = 500
 MAX_LENGTH = 10_000
 MAX_DIGITS = 38
+MAX_MONEY_PLACES = 6
 
 
 class FieldType(StrEnum):
@@ -28,6 +33,20 @@ class FieldType(StrEnum):
     PHONE = "PHONE"
     EMAIL = "EMAIL"
     URL = "URL"
+    MONEY = "MONEY"
+    USER = "USER"
+    DEPARTMENT = "DEPARTMENT"
+    REFERENCE = "REFERENCE"
+    SERIAL = "SERIAL"
+    FORMULA = "FORMULA"
+    ROLLUP = "ROLLUP"
+
+
+DERIVED = frozenset({FieldType.SERIAL, FieldType.FORMULA, FieldType.ROLLUP})
+"""The types whose values nobody states: the suite derives them."""
+
+COLLECTIONS: "Mapping[FieldType, str]" = {FieldType.USER: "users", FieldType.DEPARTMENT: "departments"}
+"""What the values of the types name that name records of always the same collection."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +56,13 @@ class ValueRule:
     type: FieldType
     options: tuple[str, ...] = ()
     max_length: int = DEFAULT_LENGTH
+    currency: str = ""
+    """For MONEY: the currency of an amount that names none."""
+    collection: str = ""
+    """For references: the collection of the records."""
+    minimum: str = ""
+    """The least value of a NUMBER, MONEY or DATE; empty for any."""
+    maximum: str = ""
 
 
 def normalise(rule: ValueRule, value: Any) -> Any:
@@ -44,7 +70,28 @@ def normalise(rule: ValueRule, value: Any) -> Any:
 
     Dates, times and decimals may come as text or as Python objects. Raises Invalid with the reason for that type.
     """
-    return _NORMALISERS[rule.type](rule, value)
+    kept = _NORMALISERS[rule.type](rule, value)
+    if rule.minimum or rule.maximum:
+        _check_range(rule, kept)
+    return kept
+
+
+def bound(kind: FieldType, text: str) -> Any:
+    """A least or greatest value in a form that compares. Raises Invalid if it is none for the type."""
+    if kind is FieldType.DATE:
+        return _date(ValueRule(kind), text)
+    if kind in (FieldType.NUMBER, FieldType.MONEY):
+        return _decimal(text)
+    raise Invalid("INVALID_RANGE", "only numbers, amounts of money and dates have a least and a greatest value")
+
+
+def _check_range(rule: ValueRule, kept: Any) -> None:
+    shown = kept["amount"] if rule.type is FieldType.MONEY else kept
+    value = bound(rule.type, shown if isinstance(shown, str) else repr(shown))
+    if rule.minimum and value < bound(rule.type, rule.minimum):
+        raise Invalid("OUT_OF_RANGE", f"give at least {rule.minimum}")
+    if rule.maximum and value > bound(rule.type, rule.maximum):
+        raise Invalid("OUT_OF_RANGE", f"give at most {rule.maximum}")
 
 
 def _text(rule: ValueRule, value: Any) -> str:
@@ -63,6 +110,10 @@ def _string(value: Any, reason: str, message: str) -> str:
 
 
 def _number(_: ValueRule, value: Any) -> int | float | str:
+    return _as_json_number(_decimal(value))
+
+
+def _decimal(value: Any) -> Decimal:
     wrong = Invalid("INVALID_NUMBER", f"give a decimal number of at most {MAX_DIGITS} digits, such as 1250.50")
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
         raise wrong
@@ -72,7 +123,7 @@ def _number(_: ValueRule, value: Any) -> int | float | str:
         raise wrong from None
     if not number.is_finite() or len(number.as_tuple().digits) > MAX_DIGITS or abs(number.adjusted()) > MAX_DIGITS:
         raise wrong
-    return _as_json_number(number)
+    return number
 
 
 def _as_json_number(number: Decimal) -> int | float | str:
@@ -82,8 +133,55 @@ def _as_json_number(number: Decimal) -> int | float | str:
     double = float(number)
     if Decimal(repr(double)) == number:
         return double
+    return _plain_text(number)
+
+
+def _plain_text(number: Decimal) -> str:
     text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+_MONEY = re.compile(r"([A-Za-z]{3})?\s*([^\sA-Za-z]+)\s*([A-Za-z]{3})?")
+
+
+def _money(rule: ValueRule, value: Any) -> dict[str, str]:
+    """An amount as exact text, with its ISO 4217 currency."""
+    currency: Any = rule.currency
+    if isinstance(value, Mapping):
+        if not value.keys() <= {"amount", "currency"} or value.get("amount") is None:
+            raise Invalid("INVALID_MONEY", "give an amount and a currency, such as 1250.50 and CNY")
+        amount, currency = value["amount"], value.get("currency") or currency
+    elif isinstance(value, str) and (match := _MONEY.fullmatch(value.strip())):
+        amount, currency = match[2].replace(",", ""), match[1] or match[3] or currency
+    else:
+        amount = value
+    number = _decimal(amount)
+    if number.as_tuple().exponent < -MAX_MONEY_PLACES:  # type: ignore[operator]  # it is finite
+        raise Invalid("INVALID_MONEY", f"an amount has at most {MAX_MONEY_PLACES} decimal places")
+    return {"amount": _plain_text(number), "currency": currency_code(currency)}
+
+
+def currency_code(value: Any) -> str:
+    """A currency by its ISO 4217 code. Raises Invalid INVALID_CURRENCY."""
+    code = value.strip().upper() if isinstance(value, str) else ""
+    if pycountry.currencies.get(alpha_3=code) is None:
+        raise Invalid("INVALID_CURRENCY", "give a currency by its ISO 4217 code, such as CNY")
+    return code
+
+
+def _reference(rule: ValueRule, value: Any) -> str:
+    collection = COLLECTIONS.get(rule.type, rule.collection)
+    wrong = Invalid("INVALID_REFERENCE", f"name a record like {collection}/{{uuid}}")
+    text = _string(value, wrong.reason, wrong.message)
+    try:
+        parse_name(collection, text)
+    except Invalid:
+        raise wrong from None
+    return text
+
+
+def _nothing(rule: ValueRule, value: Any) -> Any:
+    raise Invalid("DERIVED_FIELD", "nobody states this value: it is derived")
 
 
 def _boolean(_: ValueRule, value: Any) -> bool:
@@ -148,4 +246,9 @@ _NORMALISERS: Mapping[FieldType, Callable[[ValueRule, Any], Any]] = {
     FieldType.PHONE: _formatted(formats.phone, "INVALID_PHONE", "give a phone number"),
     FieldType.EMAIL: _formatted(formats.email, "INVALID_EMAIL", "give an e-mail address"),
     FieldType.URL: _formatted(formats.url, "INVALID_URL", "give a web address"),
+    FieldType.MONEY: _money,
+    FieldType.USER: _reference,
+    FieldType.DEPARTMENT: _reference,
+    FieldType.REFERENCE: _reference,
+    **dict.fromkeys(DERIVED, _nothing),
 }

@@ -14,11 +14,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, cast
 
-from alembic import command, context
+from alembic import command, context, op
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, Engine, MetaData, NullPool, create_engine, text
+from sqlalchemy import Connection, Engine, MetaData, NullPool, create_engine, inspect, text
 
 from chassis.db import ChassisTables
 from chassis.errors import Unavailable
@@ -26,6 +26,7 @@ from chassis.errors import Unavailable
 TABLE_MODULES = (
     "chassis.audit",
     "chassis.custom_fields",
+    "chassis.custom_serials",
     "chassis.handover.model",
     "chassis.idempotency",
     "chassis.inbox",
@@ -54,6 +55,21 @@ def create_chassis_tables(bind: Connection) -> None:
     """Create the tables that the chassis needs in every service's database. For a service's first revision."""
     chassis_metadata().create_all(bind)
 
+
+def widen_custom_fields() -> None:
+    """Let custom fields be of all types: for the revision of every service that is older than these columns."""
+    columns = chassis_metadata().tables["custom_field"].columns
+    present = {column["name"] for column in inspect(context.get_bind()).get_columns("custom_field")}
+    for name in CUSTOM_FIELD_COLUMNS:
+        if name not in present:  # a database that is made by this release has them from its first revision
+            op.add_column("custom_field", columns[name]._copy())
+    chassis_metadata().tables["custom_serial"].create(context.get_bind(), checkfirst=True)
+
+
+CUSTOM_FIELD_COLUMNS = (
+    "is_unique", "help_text", "default_value", "minimum", "maximum", "currency", "collection", "pattern",
+    "expression", "result_type", "rollup",
+)  # fmt: skip
 
 AUDIT_INDEXES = {
     "ix_audit_entry_time": '("time")',

@@ -21,6 +21,7 @@ from chassis.errors import Invalid
 from chassis.explaining_servicer import explanation_servicer
 from chassis.handover.servicer import handover_servicers
 from chassis.health import Health, database_check
+from chassis.personal_data.servicer import personal_data_servicers
 from chassis.policy import Authority, PolicyCache
 from chassis.service import Runtime, Service, Servicer
 from chassis.settings import Settings
@@ -97,6 +98,7 @@ def build_server(settings: Settings, hosted: Hosted, *, authority: Authority | N
     by_service = {service.name: list(service.servicers(runtime)) for service, runtime in hosted}
     servicers = [servicer for own in by_service.values() for servicer in own]
     servicers += [clock_servicer(settings, hosted), audit_servicer(hosted), *handover_servicers(hosted)]
+    servicers += personal_data_servicers(hosted)
     servicers.append(explanation_servicer(settings, hosted))
     table = access_table([servicer.descriptor for servicer in servicers])
     policy = PolicyCache(authority or _authority(settings, hosted))

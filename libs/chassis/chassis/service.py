@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from chassis.explaining import Explainer
     from chassis.handover import Handover
     from chassis.jobs import JobKind
+    from chassis.personal_data import PersonalData
     from chassis.policy import Authority
     from chassis.timers import Timer
 
@@ -66,6 +67,8 @@ class Service:
     """For the job processes that `work` starts: long-running work on a user's behalf."""
     handover: "Handover | None" = None
     """What it hands over when somebody leaves. Its subscription and its job are among the parts above."""
+    personal_data: "PersonalData | None" = None
+    """What it holds about people. Its subscriptions are among the parts above."""
     explainers: Sequence["Explainer"] = ()
     """How the access to its records is explained, for `serve`."""
     authority: Callable[[Runtime], "Authority"] | None = None

@@ -8,12 +8,16 @@ import pytest
 from chassis import custom_fields
 from chassis.audit import AuditEntry
 from chassis.clock import FixedClock
+from chassis.custom_entities import Children, Records
 from chassis.custom_field_messages import changes_from_proto, custom_field_to_proto, draft_from_proto
-from chassis.custom_fields import CustomField, CustomFieldDraft, option_in_use
+from chassis.custom_fields import CustomField, CustomFieldDraft
+from chassis.custom_filters import dynamic_field
+from chassis.custom_records import Judge, validate
+from chassis.custom_serials import CustomSerial
 from chassis.custom_values import FieldType, ValueRule, normalise
 from chassis.db import Database, service_base
 from chassis.errors import Conflict, Duplicate, Exhausted, Invalid, NotFound, Stale
-from chassis.filters import FieldRegistry
+from chassis.filters import Field, FieldKind, FieldRegistry
 from chassis.testing import make_caller
 from crm.common.v1 import custom_field_pb2
 from crm.common.v1.filter_pb2 import Filter
@@ -21,11 +25,12 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import ParseDict
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Index, delete, insert, select, text
+from sqlalchemy import Index, Numeric, delete, insert, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 Base = service_base("Base")
+KNOWN = uuid4()
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 CALLER = make_caller()
 
@@ -40,6 +45,27 @@ class Thing(Base):
 Index("ix_thing_custom", Thing.custom, postgresql_using="gin", postgresql_ops={"custom": "jsonb_path_ops"})
 
 
+class Part(Base):
+    __tablename__ = "part"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    thing_id: Mapped[int]
+    price: Mapped[Decimal] = mapped_column(Numeric)
+    made: Mapped[date]
+
+
+PART_FIELDS = {"price": Field("price", FieldKind.NUMBER, Part.price), "made": Field("made", FieldKind.DATE, Part.made)}
+THINGS = Records(
+    "thing",
+    Thing.id,
+    Thing.custom,
+    referable={"users": lambda session, ids: {one for one in ids if one == KNOWN}},
+    plain={"level": FieldType.TEXT},
+    children={"parts": Children(Part.__table__, Part.thing_id, lambda session, name: PART_FIELDS.get(name))},
+)
+ENTITIES = {"thing": THINGS}
+
+
 @pytest.fixture(scope="module")
 def shared(make_database):
     database = Database("things", make_database("custom_fields"), clock=FixedClock(NOON))
@@ -51,7 +77,7 @@ def shared(make_database):
 @pytest.fixture
 def session(shared):
     with shared.write(CALLER) as session:
-        for table in (CustomField, Thing, AuditEntry):
+        for table in (CustomField, CustomSerial, Thing, Part, AuditEntry):
             session.execute(delete(table))
         yield session
         session.rollback()
@@ -59,12 +85,11 @@ def session(shared):
 
 def define(session, key, kind="TEXT", **more):
     draft = CustomFieldDraft(**{"entity": "thing", "key": key, "label": f"标签 {key}", "type": kind, **more})
-    return custom_fields.create_field(session, draft, entities={"thing"})
+    return custom_fields.create_field(session, draft, entities=ENTITIES)
 
 
 def update(session, field, etag="", **changes):
-    in_use = option_in_use(session, Thing.custom)
-    return custom_fields.update_field(session, field.id, changes, etag=etag, in_use=in_use)
+    return custom_fields.update_field(session, field.id, changes, etag=etag, entities=ENTITIES)
 
 
 def violations(call, *args, **more):
@@ -74,11 +99,11 @@ def violations(call, *args, **more):
 
 
 def test_a_field_takes_values_from_its_definition_on(session):
-    assert violations(custom_fields.validate, session, "thing", {"region": "华东"}, current=None) == {
+    assert violations(validate, session, THINGS, {"region": "华东"}, current=None) == {
         ("custom_fields.region", "UNKNOWN_FIELD")
     }
     define(session, "region")
-    assert custom_fields.validate(session, "thing", {"region": " 华东 "}, current=None) == {"region": "华东"}
+    assert validate(session, THINGS, {"region": " 华东 "}, current=None) == {"region": "华东"}
 
 
 NORMALISED = [
@@ -145,7 +170,7 @@ def test_values_are_kept_in_one_form(kind, given, kept):
 )
 def test_values_of_another_type_are_refused(session, kind, given, reason):
     define(session, "own", kind, options=("甲", "乙") if "CHOICE" in kind else ())
-    found = violations(custom_fields.validate, session, "thing", {"own": given}, current={})
+    found = violations(validate, session, THINGS, {"own": given}, current={})
     assert found == {("custom_fields.own", reason)}
 
 
@@ -163,7 +188,7 @@ def test_a_number_is_kept_exactly(number):
 def test_all_keys_at_fault_are_named(session):
     define(session, "region", required=True)
     define(session, "size", "NUMBER")
-    found = violations(custom_fields.validate, session, "thing", {"size": "big", "colour": "red"}, current=None)
+    found = violations(validate, session, THINGS, {"size": "big", "colour": "red"}, current=None)
     assert found == {
         ("custom_fields.size", "INVALID_NUMBER"),
         ("custom_fields.colour", "UNKNOWN_FIELD"),
@@ -175,24 +200,24 @@ def test_an_update_keeps_what_it_does_not_mention(session):
     define(session, "region")
     define(session, "size", "NUMBER")
     current = {"region": "华东", "size": 5}
-    assert custom_fields.validate(session, "thing", {}, current=current) == current
-    assert custom_fields.validate(session, "thing", {"size": 6}, current=current) == {"region": "华东", "size": 6}
+    assert validate(session, THINGS, {}, current=current) == current
+    assert validate(session, THINGS, {"size": 6}, current=current) == {"region": "华东", "size": 6}
     for blank in (None, "", "  ", []):
-        assert custom_fields.validate(session, "thing", {"size": blank}, current=current) == {"region": "华东"}
+        assert validate(session, THINGS, {"size": blank}, current=current) == {"region": "华东"}
 
 
 def test_a_required_value_cannot_be_taken_away_but_may_be_lacking_from_before(session):
     define(session, "region", required=True)
-    found = violations(custom_fields.validate, session, "thing", {"region": ""}, current={"region": "华东"})
+    found = violations(validate, session, THINGS, {"region": ""}, current={"region": "华东"})
     assert found == {("custom_fields.region", "REQUIRED")}
     define(session, "other")
-    assert custom_fields.validate(session, "thing", {"other": "x"}, current={}) == {"other": "x"}
+    assert validate(session, THINGS, {"other": "x"}, current={}) == {"other": "x"}
 
 
 def test_an_archived_field_keeps_its_values_and_takes_no_new_ones(session):
     field = define(session, "region", required=True)
     update(session, field, archived=True)
-    judge = custom_fields.validator(session, "thing")
+    judge = Judge(session, THINGS)
     assert judge({}) == {}
     assert judge({"region": "华东"}, current={"region": "华东"}) == {"region": "华东"}
     assert judge({"region": None}, current={"region": "华东"}) == {}
@@ -204,9 +229,7 @@ def test_an_archived_field_keeps_its_values_and_takes_no_new_ones(session):
 def test_a_value_that_stays_is_not_judged_again(session):
     field = define(session, "region")
     update(session, field, max_length=2)
-    assert custom_fields.validate(session, "thing", {"region": "华东区"}, current={"region": "华东区"}) == {
-        "region": "华东区"
-    }
+    assert validate(session, THINGS, {"region": "华东区"}, current={"region": "华东区"}) == {"region": "华东区"}
 
 
 @pytest.mark.parametrize(
@@ -235,7 +258,7 @@ def test_a_value_that_stays_is_not_judged_again(session):
 )
 def test_definitions_that_make_no_sense_are_refused(session, draft, path, reason):
     draft = {"entity": "thing", "key": "region", "label": "大区", "type": "TEXT", **draft}
-    found = violations(custom_fields.create_field, session, CustomFieldDraft(**draft), entities={"thing"})
+    found = violations(custom_fields.create_field, session, CustomFieldDraft(**draft), entities=ENTITIES)
     assert found == {(f"custom_field.{path}", reason)}
 
 
@@ -276,7 +299,7 @@ def test_changes_are_counted_and_audited(session):
     with pytest.raises(Stale):
         update(session, field, label="区", etag="v1")
     with pytest.raises(NotFound):
-        custom_fields.update_field(session, uuid4(), {}, in_use=lambda key, option: False)
+        custom_fields.update_field(session, uuid4(), {}, entities=ENTITIES)
     entries = session.execute(
         select(AuditEntry.action, AuditEntry.before, AuditEntry.after).order_by(AuditEntry.id)
     ).all()
@@ -304,7 +327,7 @@ def test_messages(session):
         options=["甲"],
         required=True,
     )
-    field = custom_fields.create_field(session, draft_from_proto(message), entities={"thing"})
+    field = custom_fields.create_field(session, draft_from_proto(message), entities=ENTITIES)
     shown = custom_field_to_proto(field)
     assert (shown.name, shown.etag, shown.create_time.ToDatetime(tzinfo=UTC)) == (
         f"customFields/{field.id}",
@@ -323,7 +346,7 @@ def test_messages(session):
 
 
 def find(session, operator, key, *values):
-    registry = FieldRegistry([], dynamic=lambda name: custom_fields.dynamic_field(session, "thing", name, Thing.custom))
+    registry = FieldRegistry([], dynamic=lambda name: dynamic_field(session, "thing", name, Thing.custom))
     body = {"field": f"custom.{key}", "operator": f"OPERATOR_{operator}", "values": list(values)}
     predicate = registry.where(ParseDict({"condition": body}, Filter()))
     return session.scalars(select(Thing.id).where(predicate).order_by(Thing.id)).all()
@@ -370,14 +393,14 @@ def test_filters_on_unknown_fields_and_values_are_refused(session):
         with pytest.raises(Invalid) as caught:
             find(session, "EQUAL", key, {T: value})
         assert caught.value.reason == reason
-    assert custom_fields.dynamic_field(session, "thing", "own", Thing.custom) is None
+    assert dynamic_field(session, "thing", "own", Thing.custom) is None
 
 
 def test_equality_uses_the_index(session):
     define(session, "own")
     session.execute(insert(Thing), [{"id": n, "custom": {"own": f"x{n}"}} for n in range(3000)])
     session.execute(text("ANALYZE thing"))
-    field = custom_fields.dynamic_field(session, "thing", "custom.own", Thing.custom)
+    field = dynamic_field(session, "thing", "custom.own", Thing.custom)
     statement = select(Thing.id).where(field.holds("x7")).compile(session.get_bind())
     cursor = session.connection().connection.driver_connection
     plan = cursor.execute(f"EXPLAIN {statement}", {"param_1": '{"own": "x7"}'}).fetchall()

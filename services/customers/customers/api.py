@@ -23,10 +23,10 @@ from crm.customers.v1 import (
 from google.protobuf.empty_pb2 import Empty
 
 from customers import mapping, queries
-from customers.model import Customer
 from customers.overview import overview
 from customers.own_fields import ENTITY
 from customers.usecases.create_contact import create_contact
+from customers.usecases.create_custom_field import create_custom_field
 from customers.usecases.create_customer import create_customer
 from customers.usecases.delete_contact import delete_contact
 from customers.usecases.delete_customer import delete_customer
@@ -34,6 +34,7 @@ from customers.usecases.reveal_identity_number import reveal_identity_number
 from customers.usecases.transfer_customer import transfer_customer
 from customers.usecases.transfer_customers import transfer_customers
 from customers.usecases.update_contact import update_contact
+from customers.usecases.update_custom_field import update_custom_field
 from customers.usecases.update_customer import update_customer
 
 _SECRET = ("customer.identity_number", "contact.identity_number")
@@ -176,28 +177,32 @@ class ContactServicer(contact_service_pb2_grpc.ContactServiceServicer):
     ) -> contact_service_pb2.ListContactsResponse:
         ids = mapping.parse_names("customers", request.customers, field="customers")
         with self.calls.read() as session:
-            page = queries.list_contacts(session, ids, page_size=request.page_size, page_token=request.page_token)
+            page = queries.list_contacts(
+                session, ids, conditions=request.filter, page_size=request.page_size, page_token=request.page_token
+            )
         return contact_service_pb2.ListContactsResponse(
             contacts=map(mapping.contact_to_proto, page.rows), next_page_token=page.next_token
         )
 
     def CreateContact(self, request: contact_service_pb2.CreateContactRequest, context: Any) -> contact_pb2.Contact:
-        customer_id, values = mapping.contact_draft(request.contact)
+        customer_id, given = mapping.contact_draft(request.contact)
         return self.calls.write(
             request,
             contact_pb2.Contact,
-            lambda session: mapping.contact_to_proto(create_contact(session, customer_id, values)),
+            lambda session: mapping.contact_to_proto(
+                create_contact(session, customer_id, given.values, given.custom_fields)
+            ),
             secret_fields=_SECRET,
         )
 
     def UpdateContact(self, request: contact_service_pb2.UpdateContactRequest, context: Any) -> contact_pb2.Contact:
         contact_id = parse_name("contacts", request.contact.name)
-        values = mapping.contact_patch(request.contact, request.update_mask)
+        given = mapping.contact_patch(request.contact, request.update_mask)
         return self.calls.write(
             request,
             contact_pb2.Contact,
             lambda session: mapping.contact_to_proto(
-                update_contact(session, contact_id, values, etag=request.contact.etag)
+                update_contact(session, contact_id, **vars(given), etag=request.contact.etag)
             ),
             secret_fields=_SECRET,
         )
@@ -260,7 +265,7 @@ class CustomFieldServicer(custom_field_service_pb2_grpc.CustomFieldServiceServic
         return self.calls.write(
             request,
             custom_field_pb2.CustomField,
-            lambda session: custom_field_to_proto(custom_fields.create_field(session, draft, entities={ENTITY})),
+            lambda session: custom_field_to_proto(create_custom_field(session, draft)),
         )
 
     def UpdateCustomField(
@@ -270,9 +275,8 @@ class CustomFieldServicer(custom_field_service_pb2_grpc.CustomFieldServiceServic
         field_id = parse_name("customFields", given.name)
         changes = changes_from_proto(given, request.update_mask)
 
-        def update(session: ServiceSession) -> custom_field_pb2.CustomField:
-            in_use = custom_fields.option_in_use(session, Customer.custom)
-            field = custom_fields.update_field(session, field_id, changes, etag=given.etag, in_use=in_use)
-            return custom_field_to_proto(field)
-
-        return self.calls.write(request, custom_field_pb2.CustomField, update)
+        return self.calls.write(
+            request,
+            custom_field_pb2.CustomField,
+            lambda session: custom_field_to_proto(update_custom_field(session, field_id, changes, etag=given.etag)),
+        )

@@ -1,8 +1,8 @@
 """Inbound events and timers: translate, and leave the rest to a use case."""
 
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 
-from chassis import handover, jobs, sharing
+from chassis import handover, jobs, personal_data, sharing
 from chassis.bus.handlers import Received, Subscription
 from chassis.db import ServiceSession
 from chassis.names import parse_name, parse_optional_name
@@ -11,7 +11,9 @@ from crm.customers.v1 import events_pb2 as customers_pb2
 from crm.identity.v1 import events_pb2 as identity_pb2
 from crm.leads.v1 import events_pb2 as leads_pb2
 
+from customers import refreshing
 from customers.recycling import running
+from customers.usecases.allocate_by_schedule import allocate_by_schedule
 from customers.usecases.follow_owners import follow_department, follow_user
 from customers.usecases.learn_organisation import (
     DepartmentFacts,
@@ -35,6 +37,8 @@ def keep_follow_up(session: ServiceSession, received: Received) -> None:
         method=event.method,
         summary=event.summary,
         occur_time=event.occur_time.ToDatetime(UTC),
+        # What was logged before anybody judged counts, and tells no reasons.
+        effective=event.effective or not event.verdict_reasons,
     )
     record_follow_up(session, follow_up)
 
@@ -92,11 +96,19 @@ def purge_handovers(session: ServiceSession, due: datetime) -> None:
     handover.purge(session)
 
 
+def purge_personal_data(session: ServiceSession, due: datetime) -> None:
+    """Remove what was collected for people who asked for it."""
+    personal_data.purge(session)
+
+
 TIMERS = (
+    Timer("customers.allocate", allocate_by_schedule, every=timedelta(minutes=1)),
     Timer("customers.recycle", running.start, daily_at=time(2)),
+    Timer("customers.refresh", refreshing.refresh_nightly, daily_at=time(4)),
     Timer("customers.purge_jobs", purge_jobs, daily_at=time(3, 30)),
     Timer("customers.purge_shares", purge_shares, daily_at=time(3, 40)),
     Timer("customers.purge_handovers", purge_handovers, daily_at=time(3, 50)),
+    Timer("customers.purge_personal_data", purge_personal_data, daily_at=time(4, 10)),
 )
 
 

@@ -3,20 +3,21 @@
 from datetime import datetime
 from typing import Any
 
+from chassis.encryption import DataKeys
 from chassis.names import make_name
 from chassis.snapshots import difference, filled
 
 from customers.events import CustomerState
 from customers.model import Contact, Customer
 
-__all__ = ["contact_snapshot", "difference", "snapshot", "state"]
+__all__ = ["contact_snapshot", "difference", "marks", "snapshot", "state"]
 
 _CUSTOMER_TEXTS = (
     "kind", "display_name", "credit_code", "status", "level", "industry", "source", "phones", "emails", "website",
     "country", "province", "city", "district", "street", "postal_code", "tags", "custom", "remark", "external_id",
     "creator",
 )  # fmt: skip
-_CONTACT_TEXTS = ("display_name", "job_title", "phones", "emails", "wechat", "is_primary", "remark")
+_CONTACT_TEXTS = ("display_name", "job_title", "phones", "emails", "wechat", "is_primary", "custom", "remark")
 
 
 def state(customer: Customer) -> CustomerState:
@@ -45,6 +46,7 @@ def snapshot(customer: Customer) -> dict[str, Any]:
         "locked": customer.locked or None,
         "create_time": _iso(customer.create_time),
         "last_follow_up_time": _iso(customer.last_follow_up_time),
+        "last_effective_follow_up_time": _iso(customer.last_effective_follow_up_time),
         "version": customer.version,
     }
     return filled(values)
@@ -59,6 +61,12 @@ def contact_snapshot(contact: Contact) -> dict[str, Any]:
         "version": contact.version,
     }
     return filled(values)
+
+
+def marks(keys: DataKeys, person: Customer | Contact) -> frozenset[str]:
+    """The numbers and addresses of a customer or contact, as legal holds know them."""
+    number = person.identity_number(keys)
+    return frozenset({*person.phones, *person.emails, *([number] if number else ())})
 
 
 def _iso(time: datetime | None) -> str | None:

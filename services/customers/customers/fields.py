@@ -5,7 +5,7 @@ Fields without an index of their own narrow a list that the scope, the owner, th
 
 from chassis.filters import Field, FieldKind
 
-from customers.model import Customer, CustomerKind, CustomerStatus
+from customers.model import Contact, Customer, CustomerKind, CustomerStatus
 from customers.rules import LEVELS
 
 _NARROWS = "none: narrows what another condition has found"
@@ -37,6 +37,14 @@ CUSTOMER_FIELDS = (
     Field("address.street", FieldKind.TEXT, Customer.street, index=_NARROWS),
     Field("address.postal_code", FieldKind.TEXT, Customer.postal_code, index=_NARROWS),
     Field("tags", FieldKind.TEXT_LIST, Customer.tags, index="ix_customer_tags"),
+    Field("rule_tags", FieldKind.TEXT_LIST, Customer.rule_tags, index=_NARROWS),
+    Field(
+        "quality_score",
+        FieldKind.NUMBER,
+        Customer.quality_score,
+        sortable=True,
+        index="ix_customer_quality_score",
+    ),
     Field("remark", FieldKind.TEXT, Customer.remark, index=_NARROWS),
     Field("external_id", FieldKind.TEXT, Customer.external_id, index="uq_customer_external_id"),
     Field(
@@ -46,7 +54,22 @@ CUSTOMER_FIELDS = (
         sortable=True,
         index="ix_customer_last_follow_up_time",
     ),
+    Field("last_effective_follow_up_time", FieldKind.TIME, Customer.last_effective_follow_up_time, index=_NARROWS),
     Field("creator", FieldKind.TEXT, Customer.creator, index=_NARROWS),
     Field("create_time", FieldKind.TIME, Customer.create_time, sortable=True, index="ix_customer_create_time"),
     Field("update_time", FieldKind.TIME, Customer.update_time, sortable=True, index="ix_customer_update_time"),
 )
+
+CONTACT_FIELDS = (
+    Field("name", FieldKind.REFERENCE, Contact.id, collection="contacts", index="pk_contact"),
+    Field("display_name", FieldKind.TEXT, Contact.display_name, index=_NARROWS),
+    Field("job_title", FieldKind.TEXT, Contact.job_title, index=_NARROWS),
+    Field("phones", FieldKind.TEXT_LIST, Contact.phones, index=_NARROWS),
+    Field("emails", FieldKind.TEXT_LIST, Contact.emails, index=_NARROWS),
+    Field("wechat", FieldKind.TEXT, Contact.wechat, index=_NARROWS),
+    Field("primary", FieldKind.BOOLEAN, Contact.is_primary, index=_NARROWS),
+    Field("remark", FieldKind.TEXT, Contact.remark, index=_NARROWS),
+    Field("create_time", FieldKind.TIME, Contact.create_time, index=_NARROWS),
+    Field("update_time", FieldKind.TIME, Contact.update_time, index=_NARROWS),
+)
+"""The same for contacts, within the customers that a list names."""

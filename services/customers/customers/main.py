@@ -3,20 +3,29 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from chassis import cli, handover, organisation
+from chassis import cli, handover, organisation, personal_data
 from chassis.calls import Calls
+from chassis.jobs import JobKind
 from chassis.service import Runtime, Service, Servicer
 from crm.customers.v1 import (
     contact_service_pb2,
     contact_service_pb2_grpc,
     custom_field_service_pb2,
     custom_field_service_pb2_grpc,
+    customer_batch_service_pb2,
+    customer_batch_service_pb2_grpc,
     customer_service_pb2,
     customer_service_pb2_grpc,
     customer_share_service_pb2,
     customer_share_service_pb2_grpc,
     duplicate_service_pb2,
     duplicate_service_pb2_grpc,
+    identity_number_service_pb2,
+    identity_number_service_pb2_grpc,
+    ownership_service_pb2,
+    ownership_service_pb2_grpc,
+    pool_allocation_service_pb2,
+    pool_allocation_service_pb2_grpc,
     pool_service_pb2,
     pool_service_pb2_grpc,
     purchase_service_pb2,
@@ -30,12 +39,19 @@ from crm.customers.v1 import (
 )
 
 from customers import api, transfer
+from customers.batches import BATCHES
+from customers.batches.api import CustomerBatchServicer
+from customers.batches.running import run_batch
 from customers.commands import COMMANDS
 from customers.consumers import SUBSCRIPTIONS, TIMERS
 from customers.duplicate_finding import scanning
 from customers.duplicate_finding.api import DuplicateServicer
 from customers.explainers import EXPLAINERS
 from customers.leaving import HANDOVER
+from customers.ownership_api import OwnershipServicer
+from customers.personal_data import PERSONAL_DATA
+from customers.pools.allocation_api import PoolAllocationServicer
+from customers.pools.allocation_job import JOB_KIND as ALLOCATION
 from customers.pools.api import PoolServicer
 from customers.purchases.api import PurchaseServicer, RfmServicer
 from customers.purchases.jobs import JOB_KINDS
@@ -65,14 +81,29 @@ def servicers(runtime: Runtime) -> Sequence[Servicer]:
             contact_service_pb2_grpc.add_ContactServiceServicer_to_server,
         ),
         Servicer(
+            identity_number_service_pb2.DESCRIPTOR.services_by_name["IdentityNumberService"],
+            api.IdentityNumberServicer(calls),
+            identity_number_service_pb2_grpc.add_IdentityNumberServiceServicer_to_server,
+        ),
+        Servicer(
             custom_field_service_pb2.DESCRIPTOR.services_by_name["CustomFieldService"],
             api.CustomFieldServicer(calls),
             custom_field_service_pb2_grpc.add_CustomFieldServiceServicer_to_server,
         ),
         Servicer(
+            ownership_service_pb2.DESCRIPTOR.services_by_name["OwnershipService"],
+            OwnershipServicer(calls),
+            ownership_service_pb2_grpc.add_OwnershipServiceServicer_to_server,
+        ),
+        Servicer(
             pool_service_pb2.DESCRIPTOR.services_by_name["PoolService"],
             PoolServicer(calls),
             pool_service_pb2_grpc.add_PoolServiceServicer_to_server,
+        ),
+        Servicer(
+            pool_allocation_service_pb2.DESCRIPTOR.services_by_name["PoolAllocationService"],
+            PoolAllocationServicer(calls),
+            pool_allocation_service_pb2_grpc.add_PoolAllocationServiceServicer_to_server,
         ),
         Servicer(
             recycle_service_pb2.DESCRIPTOR.services_by_name["RecycleService"],
@@ -88,6 +119,11 @@ def servicers(runtime: Runtime) -> Sequence[Servicer]:
             rfm_service_pb2.DESCRIPTOR.services_by_name["RfmService"],
             RfmServicer(calls),
             rfm_service_pb2_grpc.add_RfmServiceServicer_to_server,
+        ),
+        Servicer(
+            customer_batch_service_pb2.DESCRIPTOR.services_by_name["CustomerBatchService"],
+            CustomerBatchServicer(calls),
+            customer_batch_service_pb2_grpc.add_CustomerBatchServiceServicer_to_server,
         ),
         Servicer(
             duplicate_service_pb2.DESCRIPTOR.services_by_name["DuplicateService"],
@@ -110,11 +146,22 @@ SERVICE = Service(
         *SUBSCRIPTIONS,
         organisation.subscription("customers"),
         handover.subscription(HANDOVER),
+        *personal_data.subscriptions(PERSONAL_DATA),
     ),
     timers=lambda runtime: TIMERS,
     explainers=EXPLAINERS,
-    jobs=lambda runtime: (*transfer.job_kinds(runtime), scanning.job_kind(), *JOB_KINDS, handover.job_kind(HANDOVER), running.job_kind()),
+    jobs=lambda runtime: (
+        *transfer.job_kinds(runtime),
+        ALLOCATION,
+        scanning.job_kind(),
+        refreshing.job_kind(),
+        JobKind(BATCHES, run_batch),
+        *JOB_KINDS,
+        handover.job_kind(HANDOVER),
+        running.job_kind(),
+    ),
     handover=HANDOVER,
+    personal_data=PERSONAL_DATA,
     commands=COMMANDS,
 )
 

@@ -1,6 +1,7 @@
 """From rows to messages and from messages to what the use cases take. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -58,9 +59,12 @@ def customer_to_proto(row: Any) -> customer_pb2.Customer:
         emails=row.emails,
         website=row.website,
         tags=row.tags,
+        tag_details=_tags(row),
+        quality_score=row.quality_score,
         remark=row.remark,
         external_id=row.external_id,
         last_follow_up_time=row.last_follow_up_time,
+        last_effective_follow_up_time=row.last_effective_follow_up_time,
         pool=make_name("pools", row.pool_id),
         held_since=row.held_since or row.create_time,
         locked=row.locked,
@@ -74,6 +78,17 @@ def customer_to_proto(row: Any) -> customer_pb2.Customer:
     if row.custom:
         message.custom_fields.update(row.custom)
     return message
+
+
+def _tags(row: Any) -> list[customer_pb2.CustomerTag]:
+    by_rule = set(row.rule_tags)
+    return [
+        customer_pb2.CustomerTag(
+            display_name=tag,
+            origin=customer_pb2.TAG_ORIGIN_RULE if tag in by_rule else customer_pb2.TAG_ORIGIN_MANUAL,
+        )
+        for tag in row.tags
+    ]
 
 
 def draft_from_proto(customer: customer_pb2.Customer) -> CustomerDraft:
@@ -116,7 +131,7 @@ def result_to_proto(result: TransferResult) -> customer_service_pb2.CustomerTran
 
 def contact_to_proto(row: Any) -> contact_pb2.Contact:
     """A contact, from an entity or a row of its columns."""
-    return contact_pb2.Contact(
+    message = contact_pb2.Contact(
         name=f"contacts/{row.id}",
         customer=f"customers/{row.customer_id}",
         display_name=row.display_name,
@@ -131,17 +146,39 @@ def contact_to_proto(row: Any) -> contact_pb2.Contact:
         create_time=row.create_time,
         update_time=row.update_time,
     )
+    if row.custom:
+        message.custom_fields.update(row.custom)
+    return message
 
 
-def contact_draft(contact: contact_pb2.Contact) -> tuple[UUID, dict[str, Any]]:
+@dataclass(frozen=True)
+class ContactValues:
+    """What a caller states about a contact: raw values by field, the company's own by key."""
+
+    values: dict[str, Any]
+    custom_fields: dict[str, Any]
+    replace_custom_fields: bool = False
+
+
+def contact_draft(contact: contact_pb2.Contact) -> tuple[UUID, ContactValues]:
     """The customer of a new contact and what is stated about it."""
     paths = {path for path in _CONTACT_CHANGEABLE if getattr(contact, path)}
-    return parse_name("customers", contact.customer, field="customer"), _contact_values(contact, paths)
+    given = ContactValues(_contact_values(contact, paths), struct_to_dict(contact.custom_fields))
+    return parse_name("customers", contact.customer, field="customer"), given
 
 
-def contact_patch(contact: contact_pb2.Contact, mask: FieldMask) -> dict[str, Any]:
+def contact_patch(contact: contact_pb2.Contact, mask: FieldMask) -> ContactValues:
     """What an update of a contact changes."""
-    return _contact_values(contact, changed_paths(contact, mask, _CONTACT_CHANGEABLE))
+    paths = changed_paths(contact, mask, {*_CONTACT_CHANGEABLE, "custom_fields"})
+    given = struct_to_dict(contact.custom_fields)
+    keys = {path.removeprefix("custom_fields.") for path in paths if path.startswith("custom_fields.")}
+    whole = "custom_fields" in paths
+    plain = {path for path in paths if path.partition(".")[0] != "custom_fields"}
+    return ContactValues(
+        _contact_values(contact, plain),
+        given if whole else {key: given.get(key) for key in keys},
+        replace_custom_fields=whole and bool(mask.paths),
+    )
 
 
 def entry_to_proto(row: Any) -> timeline_pb2.TimelineEntry:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from chassis import custom_fields, paging, search
+from chassis import paging, search
+from chassis.custom_filters import dynamic_field
 from chassis.db import ServiceSession
 from chassis.errors import DomainError, Invalid, NotFound
 from chassis.field_rules import may_read
@@ -19,10 +20,10 @@ from chassis.sharing import ANY_LEVEL, COLLABORATION, Reachable
 from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, func, literal, or_, select, true, union_all
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from customers.fields import CUSTOMER_FIELDS
+from customers.fields import CONTACT_FIELDS, CUSTOMER_FIELDS
 from customers.model import Contact, Customer, TimelineEntry, TimelineKind
 from customers.model.identity_numbers import PURPOSE
-from customers.own_fields import ENTITY
+from customers.own_fields import CONTACT_ENTITY, ENTITY
 
 MAX_BATCH = 200
 
@@ -113,6 +114,13 @@ def lock_customer(
         place = _place(row) if row is not None else None
         raise REACHABLE.refusal(session, permission, read, place, missing or no_customer())
     return customer
+
+
+def refusal_of(session: ServiceSession, permission: str, row: Any | None) -> DomainError:
+    """What a change of a customer is refused with that a permission does not reach; None if there is no such row."""
+    return REACHABLE.refusal(
+        session, permission, "customer.read", _place(row) if row is not None else None, no_customer()
+    )
 
 
 def _place(row: Any) -> tuple[UUID, UUID | None, str | None]:
@@ -220,19 +228,21 @@ def lock_contact(session: ServiceSession, contact_id: UUID, permission: str) -> 
 
 
 def list_contacts(
-    session: ServiceSession, customer_ids: Sequence[UUID], *, page_size: int, page_token: str
+    session: ServiceSession, customer_ids: Sequence[UUID], *, conditions: Any = None, page_size: int, page_token: str
 ) -> Page[Any]:
     """A page of the contacts of some customers as rows, the primary one of each first."""
     size = paging.page_size(page_size)
     if not 1 <= len(customer_ids) <= MAX_BATCH:
         raise Invalid("INVALID_CUSTOMERS", f"name from 1 to {MAX_BATCH} customers", field="customers")
     statement = _CONTACTS.join(Customer).where(Contact.customer_id.in_(customer_ids), reach(session, "contact.read"))
+    if conditions is not None:
+        statement = statement.where(contact_registry(session).where(conditions, caller=session.caller))
     keys = [
         SortKey(Contact.customer_id, nullable=False),
         SortKey(Contact.is_primary, descending=True, nullable=False),
         SortKey(Contact.id, nullable=False),
     ]
-    mark = paging.fingerprint("contacts", *map(str, customer_ids))
+    mark = paging.fingerprint("contacts", conditions or "", *map(str, customer_ids))
     return paging.fetch_page(session, statement, keys, size, page_token, mark)
 
 
@@ -240,8 +250,17 @@ def registry(session: ServiceSession) -> FieldRegistry:
     """The fields of customers, the company's own included."""
     return FieldRegistry(
         CUSTOMER_FIELDS,
-        dynamic=lambda name: custom_fields.dynamic_field(session, ENTITY, name, Customer.custom),
+        dynamic=lambda name: dynamic_field(session, ENTITY, name, Customer.custom),
         entity=ENTITY,
+    )
+
+
+def contact_registry(session: ServiceSession) -> FieldRegistry:
+    """The fields of contacts, the company's own included, as far as the caller may read them."""
+    return FieldRegistry(
+        CONTACT_FIELDS,
+        dynamic=lambda name: dynamic_field(session, CONTACT_ENTITY, name, Contact.custom),
+        entity=CONTACT_ENTITY,
     )
 
 

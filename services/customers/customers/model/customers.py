@@ -9,7 +9,7 @@ from uuid import UUID
 from chassis.formats import name_key
 from chassis.names import make_name, new_id
 from chassis.search import grams, search_text
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, false, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from customers.model.base import Base
@@ -79,6 +79,7 @@ class Customer(IdentityNumbered, Base):
         Index("ix_customer_display_name", "display_name", "id"),
         Index("ix_customer_grams", "grams", postgresql_using="gin"),
         Index("ix_customer_tags", "tags", postgresql_using="gin"),
+        Index("ix_customer_quality_score", "quality_score", "id"),
         Index("ix_customer_pool", "pool_id", "pool_entry_time", "id", postgresql_where=text("pool_id IS NOT NULL")),
         CheckConstraint("owner_id IS NULL OR pool_id IS NULL", name="holder"),
         Index("ix_customer_custom", "custom", postgresql_using="gin", postgresql_ops={"custom": "jsonb_path_ops"}),
@@ -106,12 +107,18 @@ class Customer(IdentityNumbered, Base):
     street: Mapped[str | None]
     postal_code: Mapped[str | None]
     tags: Mapped[list[str]]
+    rule_tags: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
+    """Those of the tags that rules have set."""
     custom: Mapped[dict[str, Any]]
+    quality_score: Mapped[int | None] = mapped_column(SmallInteger)
+    """How much of what matters is filled in, in percent; None until it is reckoned."""
     remark: Mapped[str | None]
     external_id: Mapped[str | None]
     search_text: Mapped[str]
     grams: Mapped[list[int]]
     last_follow_up_time: Mapped[datetime | None]
+    last_effective_follow_up_time: Mapped[datetime | None]
+    """Since when rules reckon that somebody has looked after it."""
     pool_id: Mapped[UUID | None] = mapped_column(ForeignKey("pool.id"))
     pool_entry_time: Mapped[datetime | None]
     held_since: Mapped[datetime | None]
@@ -142,6 +149,7 @@ class Contact(IdentityNumbered, Base):
     __table_args__ = (
         Index("uq_contact_primary", "customer_id", unique=True, postgresql_where=text("is_primary")),
         Index("ix_contact_customer", "customer_id", text("is_primary DESC"), "id"),
+        Index("ix_contact_custom", "custom", postgresql_using="gin", postgresql_ops={"custom": "jsonb_path_ops"}),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -153,6 +161,7 @@ class Contact(IdentityNumbered, Base):
     wechat: Mapped[str | None]
     is_primary: Mapped[bool]
     remark: Mapped[str | None]
+    custom: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     version: Mapped[int]
     create_time: Mapped[datetime]
     update_time: Mapped[datetime]

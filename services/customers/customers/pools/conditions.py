@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from chassis import custom_fields
+from chassis.custom_filters import dynamic_field
 from chassis.db import ServiceSession
 from chassis.entities import restrictable
 from chassis.errors import Invalid
@@ -24,9 +24,7 @@ def met(session: ServiceSession, condition: Mapping[str, Any], *, path: str = "c
 
 def registry(session: ServiceSession) -> FieldRegistry:
     """The fields of customers, without regard to who asks."""
-    return FieldRegistry(
-        CUSTOMER_FIELDS, dynamic=lambda name: custom_fields.dynamic_field(session, ENTITY, name, Customer.custom)
-    )
+    return FieldRegistry(CUSTOMER_FIELDS, dynamic=lambda name: dynamic_field(session, ENTITY, name, Customer.custom))
 
 
 def registry_without(session: ServiceSession, hidden: Collection[str]) -> FieldRegistry:
@@ -34,7 +32,7 @@ def registry_without(session: ServiceSession, hidden: Collection[str]) -> FieldR
     fields = [field for field in CUSTOMER_FIELDS if not is_hidden(field.name, hidden)]
 
     def dynamic(name: str) -> Field | None:
-        return None if is_hidden(name, hidden) else custom_fields.dynamic_field(session, ENTITY, name, Customer.custom)
+        return None if is_hidden(name, hidden) else dynamic_field(session, ENTITY, name, Customer.custom)
 
     return FieldRegistry(fields, dynamic=dynamic, entity=ENTITY)
 

@@ -33,6 +33,7 @@ PAGE_ROWS = 2_000
 
 OUTPUT_FIELDS = {
     "last_follow_up_time": "最近跟进时间",
+    "last_effective_follow_up_time": "最近有效跟进时间",
     "creator": "创建人",
     "create_time": "创建时间",
     "update_time": "更新时间",
@@ -180,6 +181,8 @@ def _text(value: Any) -> str:
             return "是" if value else "否"
         case list():
             return "; ".join(_text(item) for item in value)
+        case {"amount": amount, "currency": currency}:
+            return f"{amount} {currency}"
         case float():
             return f"{value:.15g}"
     return str(value)

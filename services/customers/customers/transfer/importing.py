@@ -10,6 +10,7 @@ from uuid import UUID
 
 import psycopg
 from chassis import custom_fields
+from chassis.custom_values import DERIVED
 from chassis.db import ServiceSession
 from chassis.errors import DomainError, Unavailable
 from chassis.jobs import JobRun, RefusedRow
@@ -71,7 +72,11 @@ def run_import(run: JobRun) -> None:
 
 def _parser(run: JobRun, heading: Sequence[str]) -> tuple[Layout, RowParser]:
     with run.reading() as session:
-        fields = [field for field in custom_fields.list_fields(session, ENTITY) if not field.archived]
+        fields = [
+            field
+            for field in custom_fields.list_fields(session, ENTITY)
+            if not field.archived and field.type not in DERIVED
+        ]
         zone = organisation(session).zone
     layout = read_heading(heading, run.options["columns"], fields)
     require_writable_columns(run.caller, layout)
@@ -107,6 +112,8 @@ class Reading:
             return None
         with self._run.reading() as session:
             maker = Maker(session, Basis.read(session, rows))
+        if maker.basis.judge_own.needs_database:
+            return None  # what they are given is only known in the transaction that writes them
         made: dict[UUID, NewCustomer] = {}
         for row in rows:
             with suppress(DomainError):  # raised again, and told, when the row's turn comes

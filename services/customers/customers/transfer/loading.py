@@ -11,8 +11,10 @@ from chassis.errors import DomainError, Invalid
 from chassis.jobs import RefusedRow
 from chassis.tabular import Problem
 
+from customers.derived import refresh, write_tags
 from customers.events import CustomersImported, CustomerState
 from customers.facts import state
+from customers.tag_rules import TagRules
 from customers.transfer.matching import Directory, Identity, look_up
 from customers.transfer.new_customers import CONTACT_COLUMNS, CUSTOMER_COLUMNS, Basis, Maker, NewCustomer
 from customers.transfer.parsing import ParsedRow
@@ -121,10 +123,21 @@ class Chunk:
     def _write(self) -> None:
         session, new = self.session, self._new.values()
         write_lines(session, "customer", CUSTOMER_COLUMNS, (one.line for one in new))
+        self._maker.basis.judge_own.close()
         write_lines(session, "contact", CONTACT_COLUMNS, (one.contact_line for one in new if one.contact_line))
         audit.write_prepared(session, (line for one in new for line in one.audit_lines))
         audit.record_all(session, self._updates.finish())
+        self._derive()
         self._announce([*(one.state for one in new), *map(state, self._updates.changed)])
+
+    def _derive(self) -> None:
+        """Bring what follows from the children, and the tags of rules, up to date: the rest is written as it is."""
+        judge = self._maker.basis.judge_own
+        ids = [*self._new, *self._updates.touched]
+        if judge.rolls_up():
+            refresh(self.session, ids)
+        else:
+            write_tags(self.session, TagRules.read(self.session).changes(self.session, ids))
 
     def _announce(self, states: Sequence[CustomerState]) -> None:
         parts: Iterable[int] = range(0, len(states), STATES_PER_EVENT)

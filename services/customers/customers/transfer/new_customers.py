@@ -6,15 +6,16 @@ database, namely the owners and the company's own fields, is read again in the t
 times as much. Agrees with `customers.facts`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from chassis import audit, custom_fields
+from chassis import audit
 from chassis.audit import Change
 from chassis.copying import copy_cells, integer_array, text_array
+from chassis.custom_records import Judge
 from chassis.db import ServiceSession
 from chassis.errors import DomainError
 from chassis.names import new_id
@@ -22,9 +23,12 @@ from chassis.search import grams
 
 from customers import rules
 from customers.events import CustomerState
-from customers.model import CustomerStatus, searched_text
+from customers.field_templates import lacks, required_fields
+from customers.model import CustomerKind, CustomerStatus, searched_text
 from customers.own_fields import ENTITY
+from customers.own_records import CUSTOMERS
 from customers.owners import Owner
+from customers.quality import Scorer, weights_of
 from customers.transfer.owners import Owners, find_owners
 from customers.transfer.parsing import ParsedRow
 
@@ -34,7 +38,8 @@ _TEXTS = (
 )  # fmt: skip
 _LISTS = ("phones", "emails", "tags")
 CUSTOMER_COLUMNS = (
-    "id", *_TEXTS, *_LISTS, "name_key", "search_text", "grams", "custom", "owner_id", "owner_department_id",
+    "id", *_TEXTS, *_LISTS, "name_key", "search_text", "grams", "custom", "quality_score",
+    "owner_id", "owner_department_id",
     "owner_department_path", "creator", "version", "create_time", "update_time",
 )  # fmt: skip
 
@@ -62,14 +67,19 @@ class Basis:
 
     owners: Owners
     field_versions: Sequence[tuple[UUID, int]]
-    judge_own: Callable[..., dict[str, Any]]
+    judge_own: Judge
+    scorer: Scorer
+    required: Mapping[str, Sequence[str]]
+    """By kind, what the templates say that a customer must have."""
 
     @classmethod
     def read(cls, session: ServiceSession, rows: Sequence[ParsedRow]) -> "Basis":
         """What these rows take. In a transaction it stays so until the end."""
         owners = find_owners(session, {row.owner for row in rows})
-        versions = [(one.id, one.version) for one in custom_fields.list_fields(session, ENTITY)]
-        return cls(owners, versions, custom_fields.validator(session, ENTITY))
+        judge = Judge(session, CUSTOMERS)
+        versions = [(one.id, one.version) for one in judge.fields]
+        required = {str(kind): required_fields(session, ENTITY, kind) for kind in CustomerKind}
+        return cls(owners, versions, judge, Scorer(weights_of(session)), required)
 
     def holds(self, other: "Basis") -> bool:
         """Whether what was made on the other basis may be used on this one."""
@@ -77,7 +87,7 @@ class Basis:
 
     def _key(self) -> object:
         owners = {text: one.reason if isinstance(one, DomainError) else one for text, one in self.owners.items()}
-        return owners, self.field_versions
+        return owners, self.field_versions, self.scorer.key, self.required
 
 
 class Maker:
@@ -86,7 +96,7 @@ class Maker:
     def __init__(self, session: ServiceSession, basis: Basis) -> None:
         self.basis = basis
         self._origin = audit.origin_of(session)
-        self._time = session.now.isoformat()
+        self._now, self._time = session.now, session.now.isoformat()
         self._creator = session.caller.subject
         self._of_owners: dict[Owner | None, tuple[str, dict[str, Any]]] = {}
 
@@ -95,25 +105,35 @@ class Maker:
         owner = self.basis.owners[row.owner]
         if isinstance(owner, DomainError):
             raise owner
-        return owner, self.basis.judge_own(row.custom, current=None)
+        custom = self.basis.judge_own(row.custom, current=None)
+        if required := self.basis.required[row.identity.kind]:
+            rules.refuse(lacks(required, row.values, custom))
+        return owner, custom
 
     def make(self, row: ParsedRow) -> NewCustomer:
         """The customer that a row describes. Raises a DomainError if it cannot be."""
         owner, custom = self.judge(row)
+        judge = self.basis.judge_own
         values = _DEFAULTS | rules.with_country(row.values)
         values["kind"] = row.identity.kind
+        if judge.derives:
+            custom = judge.derive(judge.number(custom), self._plain(values))
+        score = self.basis.scorer.score(values["kind"], values.get, custom)
         key, (end, facts) = str(row.identity.id), self._of(owner)
         facts = {name: value for name, value in values.items() if value} | facts
         own = "{}"
         if custom:
             facts["custom"], own = custom, copy_cells([orjson.dumps(custom).decode()])
-        line = f"{_customer_cells(row, key, values)}\t{own}\t{end}"
+        line = f"{_customer_cells(row, key, values)}\t{own}\t{score}\t{end}"
         audited = audit.prepare(self._origin, Change("customer.import", f"customers/{key}", None, facts))
         state = _state(key, values, owner)
         if not row.contact:
             return NewCustomer(line, "", (audited,), state)
         contact_line, contact_audited = self._contact(key, row.contact)
         return NewCustomer(line, contact_line, (audited, contact_audited), state)
+
+    def _plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: values.get(name) for name in CUSTOMERS.plain} | {"create_time": self._now}
 
     def _contact(self, customer: str, contact: Mapping[str, Any]) -> tuple[str, str]:
         get, key = contact.get, str(new_id())

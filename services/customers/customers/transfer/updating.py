@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import defer
 
 from customers import rules
+from customers.derived import complete_with
 from customers.facts import difference, snapshot
 from customers.model import Customer, CustomerKind
 from customers.owners import Owner
@@ -31,17 +32,23 @@ class Updates:
 
     def __init__(self, session: ServiceSession, directory: Directory, basis: Basis, *, write: bool) -> None:
         self._session, self._directory, self._write = session, directory, write
-        self._owners, self._judge_own = basis.owners, basis.judge_own
+        self._owners, self._judge_own, self._scorer = basis.owners, basis.judge_own, basis.scorer
         self._entities: dict[UUID, Customer] = {}
         self._stored: dict[UUID, Any] = {}
         self._contacts = ContactUpdates(session, write=write)
         self._changes: list[Change] = []
         self._changed: dict[UUID, Customer] = {}
+        self._touched: set[UUID] = set()
 
     @property
     def changed(self) -> Iterable[Customer]:
         """The customers that were changed."""
         return self._changed.values()
+
+    @property
+    def touched(self) -> Iterable[UUID]:
+        """The customers that, or whose contacts, were changed."""
+        return self._changed.keys() | self._touched
 
     def lock(self, rows: Sequence[ParsedRow]) -> None:
         """Lock the customers that the rows may change, as far as the importer may change them."""
@@ -100,8 +107,11 @@ class Updates:
             before = snapshot(customer)
             for column, value in values.items():
                 setattr(customer, column, value)
+            complete_with(self._judge_own, self._scorer, customer)
             self._note_change(customer, *difference(before, snapshot(customer)))
         changed_contact = bool(row.contact) and self._contacts.apply(customer.id, row.contact)
+        if changed_contact:
+            self._touched.add(customer.id)
         if owner is not None and self._write:
             self._session.flush()
             transfer_customer(self._session, customer.id, owner.id)
@@ -123,7 +133,7 @@ class Updates:
             whole = rules.with_country({part: getattr(customer, part) for part in _ADDRESS} | values)
             values |= {"country": whole["country"]}
         if row.custom:
-            values["custom"] = self._judge_own(row.custom, current=customer.custom)
+            values["custom"] = self._judge_own(row.custom, current=customer.custom, record_id=customer.id)
         return {column: value for column, value in values.items() if getattr(customer, column) != value}
 
     def _refuse_conflict(self, row: ParsedRow, customer: Customer, values: dict[str, Any]) -> None:

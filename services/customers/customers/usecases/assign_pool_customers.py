@@ -22,7 +22,11 @@ def assign_pool_customers(session: ServiceSession, ids: Sequence[UUID], owner_id
     Waits do not hold for assignments, and they do not count as claims; what the person may hold does.
     """
     check_batch(ids)
-    text = note_text(note)
+    return assign_customers(session, ids, owner_id, note_text(note))
+
+
+def assign_customers(session: ServiceSession, ids: Sequence[UUID], owner_id: UUID, note: str) -> list[Outcome]:
+    """The same for any number of customers, each named once, and a note that is known to be good."""
     owner = find_owner(session, owner_id)
     quota = quota_of(session, owner.id)
     found = {customer.id: customer for customer in lock_held(session, Customer.id.in_(ids))}
@@ -37,7 +41,7 @@ def assign_pool_customers(session: ServiceSession, ids: Sequence[UUID], owner_id
         if customer is not None and outcome.refusal is None:
             quota.take(customer.status, None)
     given = [found[one.customer_id] for one in outcomes if one.refusal is None]
-    hand_over(session, given, Holder(owner), Occasion(ChangeKind.ASSIGNED, note=text))
+    hand_over(session, given, Holder(owner), Occasion(ChangeKind.ASSIGNED, note=note))
     return outcomes
 
 

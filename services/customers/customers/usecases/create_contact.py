@@ -1,24 +1,37 @@
 """Create a contact."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from chassis import audit
+from chassis.custom_records import Judge
 from chassis.db import ServiceSession
 from chassis.names import new_id
 from sqlalchemy import update
 
 from customers import rules
+from customers.derived import children_changed
 from customers.facts import contact_snapshot
+from customers.field_templates import lacks, required_fields
 from customers.model import Contact
+from customers.own_fields import CONTACT_ENTITY
+from customers.own_records import CONTACTS, judged, plain_values
 from customers.queries import lock_customer
 
 
-def create_contact(session: ServiceSession, customer_id: UUID, values: Mapping[str, Any]) -> Contact:
+def create_contact(
+    session: ServiceSession,
+    customer_id: UUID,
+    values: Mapping[str, Any],
+    custom_fields: Mapping[str, Any] = MappingProxyType({}),
+) -> Contact:
     """Create a contact of a customer from raw values by field, see `rules.CONTACT_RECORD_RULES`."""
     stored, faults = rules.apply(rules.CONTACT_RECORD_RULES, {"display_name": "", "primary": False} | dict(values))
-    rules.refuse(faults)
+    judge = Judge(session, CONTACTS)
+    custom, custom_faults = judged(judge, custom_fields, current=None)
+    rules.refuse([*faults, *custom_faults, *lacks(required_fields(session, CONTACT_ENTITY, ""), stored, custom)])
     lock_customer(session, customer_id, "contact.create")
     number = stored.pop("identity_number", None)
     empty: dict[str, Any] = {"phones": [], "emails": []}
@@ -26,16 +39,20 @@ def create_contact(session: ServiceSession, customer_id: UUID, values: Mapping[s
         id=new_id(),
         customer_id=customer_id,
         **(empty | stored),
+        custom=judge.number(custom),
         version=1,
         create_time=session.now,
         update_time=session.now,
     )
+    judge.close()
+    contact.custom = judge.derive(contact.custom, plain_values(CONTACTS, contact))
     contact.keep_identity_number(session.data_keys, number)
     if contact.is_primary:
         demote_others(session, contact)
     session.add(contact)
     session.flush()
     audit.record(session, "contact.create", contact.name, None, contact_snapshot(contact))
+    children_changed(session, [customer_id], "contacts")
     return contact
 
 

@@ -6,15 +6,20 @@ from typing import Any
 from uuid import UUID
 
 from chassis import audit, outbox
+from chassis.custom_records import Judge
 from chassis.db import ServiceSession
 from chassis.names import new_id
 
-from customers import own_fields, rules
+from customers import rules
+from customers.derived import complete, tag_by_rules
 from customers.duplicate_finding.settings import refuse_likely_duplicate
 from customers.duplicates import refuse_duplicate, refusing_duplicates
 from customers.events import CustomerCreated
 from customers.facts import snapshot, state
+from customers.field_templates import lacks, required_fields
 from customers.model import Customer, CustomerKind, CustomerStatus
+from customers.own_fields import ENTITY
+from customers.own_records import CUSTOMERS, judged
 from customers.owners import Owner, find_owner, set_owner
 
 
@@ -30,24 +35,30 @@ class CustomerDraft:
 def create_customer(session: ServiceSession, draft: CustomerDraft) -> Customer:
     """Create a customer and announce it. Its owner is the caller unless the draft names another."""
     owner = _owner(session, draft.owner_id)
-    customer = new_customer(session, draft)
+    judge = Judge(session, CUSTOMERS)
+    customer = new_customer(session, draft, judge)
     set_owner(customer, owner)
     refuse_duplicate(session, customer)
     refuse_likely_duplicate(session, customer)
+    customer.custom = judge.number(customer.custom)
+    judge.close()
+    complete(session, judge, customer)
     session.add(customer)
     with refusing_duplicates():
         session.flush()
+    tag_by_rules(session, [customer])
     audit.record(session, "customer.create", customer.name, None, snapshot(customer))
     outbox.emit(session, CustomerCreated(customer.name, customer.version, state(customer)))
     return customer
 
 
-def new_customer(session: ServiceSession, draft: CustomerDraft) -> Customer:
+def new_customer(session: ServiceSession, draft: CustomerDraft, judge: Judge | None = None) -> Customer:
     """A customer without an owner, its fields judged. Raises Invalid, naming every field at fault."""
     given = {"kind": CustomerKind.COMPANY, "display_name": "", "status": CustomerStatus.POTENTIAL}
     stored, faults = rules.apply(rules.CUSTOMER_RECORD_RULES, given | dict(draft.values))
-    custom, custom_faults = own_fields.judge(session, draft.custom_fields, current=None)
-    rules.refuse([*faults, *rules.contradictions(stored), *custom_faults])
+    custom, custom_faults = judged(judge or Judge(session, CUSTOMERS), draft.custom_fields, current=None)
+    lacking = lacks(required_fields(session, ENTITY, stored.get("kind", "")), stored, custom)
+    rules.refuse([*faults, *rules.contradictions(stored), *custom_faults, *lacking])
     number = stored.pop("identity_number", None)
     empty: dict[str, Any] = {"phones": [], "emails": [], "tags": []}
     customer = Customer(

@@ -5,10 +5,11 @@ from uuid import UUID
 from chassis import audit, outbox, sharing
 from chassis.db import ServiceSession
 from chassis.etags import check_etag
+from chassis.personal_data import refuse_held
 from sqlalchemy import delete, select
 
 from customers.events import CustomerDeleted
-from customers.facts import contact_snapshot, snapshot
+from customers.facts import contact_snapshot, marks, snapshot
 from customers.holding import forget_holder, lock_held
 from customers.model import Contact, Customer, TimelineEntry
 from customers.model.pools import ChangeKind
@@ -19,10 +20,18 @@ from customers.usecases.end_shares import end_shares_of
 
 
 def delete_customer(session: ServiceSession, customer_id: UUID, *, etag: str = "") -> None:
-    """Delete a customer with its contacts, timeline and purchases. The audit log keeps what they held."""
+    """Delete a customer with its contacts, timeline and purchases. The audit log keeps what they held.
+
+    Raises Conflict LEGAL_HOLD if the data of one of them must be kept.
+    """
     customer = lock_customer(session, customer_id, "customer.delete")
     check_etag(etag, customer.version)
-    contacts = session.scalars(select(Contact).where(Contact.customer_id == customer_id).order_by(Contact.id))
+    contacts = session.scalars(select(Contact).where(Contact.customer_id == customer_id).order_by(Contact.id)).all()
+    refuse_held(
+        session,
+        {customer.name, *(contact.name for contact in contacts)},
+        frozenset().union(*(marks(session.data_keys, each) for each in (customer, *contacts))),
+    )
     end_shares_of(session, customer_id)
     sharing.forget_record(session, ENTITY, customer_id)
     forget_holder(session, lock_held(session, Customer.id == customer_id)[0], ChangeKind.DELETED)

@@ -7,7 +7,9 @@ from uuid import UUID
 from chassis.db import ServiceSession
 from sqlalchemy import or_, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import InstrumentedAttribute
 
+from customers.derived import children_changed
 from customers.model import Customer, TimelineEntry, TimelineKind
 
 
@@ -23,10 +25,13 @@ class FollowUp:
     method: str
     summary: str
     occur_time: datetime
+    effective: bool
+    """Whether it counts, or is only kept."""
 
 
 def record_follow_up(session: ServiceSession, follow_up: FollowUp) -> None:
-    """Add a follow-up to its customer's timeline, once, and note it as the last if it is the latest.
+    """Add a follow-up to its customer's timeline, once, and note it as the last, and the last that counts, if it is the
+    latest.
 
     A customer that has been deleted meanwhile keeps no timeline.
     """
@@ -45,15 +50,22 @@ def record_follow_up(session: ServiceSession, follow_up: FollowUp) -> None:
             resource=follow_up.resource,
             actor=follow_up.actor,
             summary=follow_up.summary,
-            details={"method": follow_up.method},
+            details={"method": follow_up.method, "effective": follow_up.effective},
             occur_time=follow_up.occur_time,
         )
         .on_conflict_do_nothing()
     )
-    last = Customer.last_follow_up_time
+    _note(session, follow_up, Customer.last_follow_up_time)
+    if follow_up.effective:
+        _note(session, follow_up, Customer.last_effective_follow_up_time)
+
+    children_changed(session, [follow_up.customer_id], "follow_ups")
+
+
+def _note(session: ServiceSession, follow_up: FollowUp, last: InstrumentedAttribute[datetime | None]) -> None:
     session.execute(
         update(Customer)
         .where(Customer.id == follow_up.customer_id, or_(last.is_(None), last < follow_up.occur_time))
-        .values(last_follow_up_time=follow_up.occur_time)
+        .values({last: follow_up.occur_time})
         .execution_options(synchronize_session=False)
     )

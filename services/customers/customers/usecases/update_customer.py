@@ -6,15 +6,18 @@ from typing import Any
 from uuid import UUID
 
 from chassis import audit, outbox
+from chassis.custom_records import Judge
 from chassis.db import ServiceSession
 from chassis.errors import Violation
 from chassis.etags import check_etag
 
-from customers import own_fields, rules
+from customers import rules
+from customers.derived import complete, tag_by_rules
 from customers.duplicates import refuse_duplicate, refusing_duplicates
 from customers.events import CustomerUpdated
 from customers.facts import difference, snapshot, state
 from customers.model import Customer
+from customers.own_records import CUSTOMERS, judged
 from customers.queries import lock_customer
 
 _MATCHED = {"display_name", "credit_code", "external_id", "phones"}
@@ -38,7 +41,7 @@ def update_customer(session: ServiceSession, customer_id: UUID, patch: CustomerP
     customer = lock_customer(session, customer_id, "customer.update")
     check_etag(patch.etag, customer.version)
     before = snapshot(customer)
-    other_number = _apply(session, customer, patch)
+    other_number = apply_patch(session, customer, patch)
     old, new = difference(before, snapshot(customer))
     if other_number:  # which may look the same where it is masked
         new["identity_number"] = customer.identity_number_shown
@@ -51,17 +54,21 @@ def update_customer(session: ServiceSession, customer_id: UUID, patch: CustomerP
         refuse_duplicate(session, customer)
     with refusing_duplicates():
         session.flush()
+    tag_by_rules(session, [customer])
+    if customer.tags != before.get("tags", []):
+        old, new = old | {"tags": before.get("tags", [])}, new | {"tags": customer.tags}
     audit.record(session, "customer.update", customer.name, old, new)
-    changed = sorted({_wire(key) for key in new})
+    changed = sorted({wire_name(key) for key in new})
     outbox.emit(session, CustomerUpdated(customer.name, customer.version, state(customer), changed))
     return customer
 
 
-def _apply(session: ServiceSession, customer: Customer, patch: CustomerPatch) -> bool:
+def apply_patch(session: ServiceSession, customer: Customer, patch: CustomerPatch) -> bool:
     """Set the values. Says whether the identity number is another one now."""
     stated = rules.without_mask(patch.values, customer.identity_number_shown)
     stored, faults = rules.apply(rules.CUSTOMER_RECORD_RULES, stated)
-    custom, custom_faults = _custom(session, customer, patch)
+    judge = Judge(session, CUSTOMERS)
+    custom, custom_faults = _custom(judge, customer, patch)
     together = {"kind": customer.kind, "credit_code": customer.credit_code} | stored
     rules.refuse([*faults, *rules.contradictions(together), *custom_faults])
     if stored.keys() & set(_ADDRESS):
@@ -71,19 +78,20 @@ def _apply(session: ServiceSession, customer: Customer, patch: CustomerPatch) ->
     for column, value in stored.items():
         setattr(customer, column, value)
     customer.custom = custom
+    complete(session, judge, customer)
     return given and customer.keep_identity_number(session.data_keys, number)
 
 
-def _custom(
-    session: ServiceSession, customer: Customer, patch: CustomerPatch
-) -> tuple[dict[str, Any], list[Violation]]:
+def _custom(judge: Judge, customer: Customer, patch: CustomerPatch) -> tuple[dict[str, Any], list[Violation]]:
     if not patch.custom_fields and not patch.replace_custom_fields:
         return customer.custom, []
     dropped = dict.fromkeys(customer.custom) if patch.replace_custom_fields else {}
-    return own_fields.judge(session, dropped | dict(patch.custom_fields), current=customer.custom)
+    values = dropped | dict(patch.custom_fields)
+    return judged(judge, values, current=customer.custom, record_id=customer.id)
 
 
-def _wire(column: str) -> str:
+def wire_name(column: str) -> str:
+    """What the contracts call a part of a snapshot."""
     if column in _ADDRESS:
         return "address"
     return "custom_fields" if column == "custom" else column

@@ -25,15 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n crm/common/v1/custom_field.proto\x12\rcrm.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfd\x01\n\x0b\x43ustomField\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\r\n\x05label\x18\x04 \x01(\t\x12,\n\x04type\x18\x05 \x01(\x0e\x32\x1e.crm.common.v1.CustomFieldType\x12\x10\n\x08required\x18\x06 \x01(\x08\x12\x0f\n\x07options\x18\x07 \x03(\t\x12\x12\n\nmax_length\x18\x08 \x01(\x05\x12\x10\n\x08\x61rchived\x18\t \x01(\x08\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xe0\x02\n\x0f\x43ustomFieldType\x12!\n\x1d\x43USTOM_FIELD_TYPE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43USTOM_FIELD_TYPE_TEXT\x10\x01\x12\x1c\n\x18\x43USTOM_FIELD_TYPE_NUMBER\x10\x02\x12\x1d\n\x19\x43USTOM_FIELD_TYPE_BOOLEAN\x10\x03\x12\x1a\n\x16\x43USTOM_FIELD_TYPE_DATE\x10\x04\x12\x1e\n\x1a\x43USTOM_FIELD_TYPE_DATETIME\x10\x05\x12\x1c\n\x18\x43USTOM_FIELD_TYPE_CHOICE\x10\x06\x12\"\n\x1e\x43USTOM_FIELD_TYPE_MULTI_CHOICE\x10\x07\x12\x1b\n\x17\x43USTOM_FIELD_TYPE_PHONE\x10\x08\x12\x1b\n\x17\x43USTOM_FIELD_TYPE_EMAIL\x10\t\x12\x19\n\x15\x43USTOM_FIELD_TYPE_URL\x10\nb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n crm/common/v1/custom_field.proto\x12\rcrm.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\x04\n\x0b\x43ustomField\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\r\n\x05label\x18\x04 \x01(\t\x12,\n\x04type\x18\x05 \x01(\x0e\x32\x1e.crm.common.v1.CustomFieldType\x12\x10\n\x08required\x18\x06 \x01(\x08\x12\x0f\n\x07options\x18\x07 \x03(\t\x12\x12\n\nmax_length\x18\x08 \x01(\x05\x12\x10\n\x08\x61rchived\x18\t \x01(\x08\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06unique\x18\x0c \x01(\x08\x12\x11\n\thelp_text\x18\r \x01(\t\x12\x15\n\rdefault_value\x18\x0e \x01(\t\x12\x0f\n\x07minimum\x18\x0f \x01(\t\x12\x0f\n\x07maximum\x18\x10 \x01(\t\x12\x10\n\x08\x63urrency\x18\x11 \x01(\t\x12\x12\n\ncollection\x18\x12 \x01(\t\x12\x0f\n\x07pattern\x18\x13 \x01(\t\x12\x12\n\nexpression\x18\x14 \x01(\t\x12\x33\n\x0bresult_type\x18\x15 \x01(\x0e\x32\x1e.crm.common.v1.CustomFieldType\x12%\n\x06rollup\x18\x16 \x01(\x0b\x32\x15.crm.common.v1.Rollup\"Z\n\x06Rollup\x12\x10\n\x08\x63hildren\x18\x01 \x01(\t\x12/\n\x08\x66unction\x18\x02 \x01(\x0e\x32\x1d.crm.common.v1.RollupFunction\x12\r\n\x05\x66ield\x18\x03 \x01(\t*\x97\x01\n\x0eRollupFunction\x12\x1f\n\x1bROLLUP_FUNCTION_UNSPECIFIED\x10\x00\x12\x19\n\x15ROLLUP_FUNCTION_COUNT\x10\x01\x12\x17\n\x13ROLLUP_FUNCTION_SUM\x10\x02\x12\x17\n\x13ROLLUP_FUNCTION_MIN\x10\x03\x12\x17\n\x13ROLLUP_FUNCTION_MAX\x10\x04*\xb7\x04\n\x0f\x43ustomFieldType\x12!\n\x1d\x43USTOM_FIELD_TYPE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43USTOM_FIELD_TYPE_TEXT\x10\x01\x12\x1c\n\x18\x43USTOM_FIELD_TYPE_NUMBER\x10\x02\x12\x1d\n\x19\x43USTOM_FIELD_TYPE_BOOLEAN\x10\x03\x12\x1a\n\x16\x43USTOM_FIELD_TYPE_DATE\x10\x04\x12\x1e\n\x1a\x43USTOM_FIELD_TYPE_DATETIME\x10\x05\x12\x1c\n\x18\x43USTOM_FIELD_TYPE_CHOICE\x10\x06\x12\"\n\x1e\x43USTOM_FIELD_TYPE_MULTI_CHOICE\x10\x07\x12\x1b\n\x17\x43USTOM_FIELD_TYPE_PHONE\x10\x08\x12\x1b\n\x17\x43USTOM_FIELD_TYPE_EMAIL\x10\t\x12\x19\n\x15\x43USTOM_FIELD_TYPE_URL\x10\n\x12\x1b\n\x17\x43USTOM_FIELD_TYPE_MONEY\x10\x0b\x12\x1a\n\x16\x43USTOM_FIELD_TYPE_USER\x10\x0c\x12 \n\x1c\x43USTOM_FIELD_TYPE_DEPARTMENT\x10\r\x12\x1f\n\x1b\x43USTOM_FIELD_TYPE_REFERENCE\x10\x0e\x12\x1c\n\x18\x43USTOM_FIELD_TYPE_SERIAL\x10\x0f\x12\x1d\n\x19\x43USTOM_FIELD_TYPE_FORMULA\x10\x10\x12\x1c\n\x18\x43USTOM_FIELD_TYPE_ROLLUP\x10\x11\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.common.v1.custom_field_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CUSTOMFIELDTYPE']._serialized_start=341
-  _globals['_CUSTOMFIELDTYPE']._serialized_end=693
+  _globals['_ROLLUPFUNCTION']._serialized_start=692
+  _globals['_ROLLUPFUNCTION']._serialized_end=843
+  _globals['_CUSTOMFIELDTYPE']._serialized_start=846
+  _globals['_CUSTOMFIELDTYPE']._serialized_end=1413
   _globals['_CUSTOMFIELD']._serialized_start=85
-  _globals['_CUSTOMFIELD']._serialized_end=338
+  _globals['_CUSTOMFIELD']._serialized_end=597
+  _globals['_ROLLUP']._serialized_start=599
+  _globals['_ROLLUP']._serialized_end=689
 # @@protoc_insertion_point(module_scope)

@@ -20,6 +20,38 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _RollupFunction:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RollupFunctionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RollupFunction.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ROLLUP_FUNCTION_UNSPECIFIED: _RollupFunction.ValueType  # 0
+    """Not stated; refused."""
+    ROLLUP_FUNCTION_COUNT: _RollupFunction.ValueType  # 1
+    """How many there are."""
+    ROLLUP_FUNCTION_SUM: _RollupFunction.ValueType  # 2
+    """Their sum."""
+    ROLLUP_FUNCTION_MIN: _RollupFunction.ValueType  # 3
+    """The least, or the first in time."""
+    ROLLUP_FUNCTION_MAX: _RollupFunction.ValueType  # 4
+    """The greatest, or the last in time."""
+
+class RollupFunction(_RollupFunction, metaclass=_RollupFunctionEnumTypeWrapper):
+    """How many values become one."""
+
+ROLLUP_FUNCTION_UNSPECIFIED: RollupFunction.ValueType  # 0
+"""Not stated; refused."""
+ROLLUP_FUNCTION_COUNT: RollupFunction.ValueType  # 1
+"""How many there are."""
+ROLLUP_FUNCTION_SUM: RollupFunction.ValueType  # 2
+"""Their sum."""
+ROLLUP_FUNCTION_MIN: RollupFunction.ValueType  # 3
+"""The least, or the first in time."""
+ROLLUP_FUNCTION_MAX: RollupFunction.ValueType  # 4
+"""The greatest, or the last in time."""
+Global___RollupFunction: _TypeAlias = RollupFunction  # noqa: Y015
+
 class _CustomFieldType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -48,6 +80,22 @@ class _CustomFieldTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Custo
     """An e-mail address."""
     CUSTOM_FIELD_TYPE_URL: _CustomFieldType.ValueType  # 10
     """A web address."""
+    CUSTOM_FIELD_TYPE_MONEY: _CustomFieldType.ValueType  # 11
+    """An exact amount with its currency: an object of `amount`, a text, and `currency`, ISO 4217. An amount alone and a
+    text such as `1250.50 CNY` are accepted too.
+    """
+    CUSTOM_FIELD_TYPE_USER: _CustomFieldType.ValueType  # 12
+    """A user, `users/{uuid}`."""
+    CUSTOM_FIELD_TYPE_DEPARTMENT: _CustomFieldType.ValueType  # 13
+    """A department, `departments/{uuid}`."""
+    CUSTOM_FIELD_TYPE_REFERENCE: _CustomFieldType.ValueType  # 14
+    """A record of a collection."""
+    CUSTOM_FIELD_TYPE_SERIAL: _CustomFieldType.ValueType  # 15
+    """A number that each new record is given by a pattern."""
+    CUSTOM_FIELD_TYPE_FORMULA: _CustomFieldType.ValueType  # 16
+    """What a formula over the record's other fields comes to."""
+    CUSTOM_FIELD_TYPE_ROLLUP: _CustomFieldType.ValueType  # 17
+    """What is made of the records below."""
 
 class CustomFieldType(_CustomFieldType, metaclass=_CustomFieldTypeEnumTypeWrapper):
     """The type of a custom field's values."""
@@ -74,6 +122,22 @@ CUSTOM_FIELD_TYPE_EMAIL: CustomFieldType.ValueType  # 9
 """An e-mail address."""
 CUSTOM_FIELD_TYPE_URL: CustomFieldType.ValueType  # 10
 """A web address."""
+CUSTOM_FIELD_TYPE_MONEY: CustomFieldType.ValueType  # 11
+"""An exact amount with its currency: an object of `amount`, a text, and `currency`, ISO 4217. An amount alone and a
+text such as `1250.50 CNY` are accepted too.
+"""
+CUSTOM_FIELD_TYPE_USER: CustomFieldType.ValueType  # 12
+"""A user, `users/{uuid}`."""
+CUSTOM_FIELD_TYPE_DEPARTMENT: CustomFieldType.ValueType  # 13
+"""A department, `departments/{uuid}`."""
+CUSTOM_FIELD_TYPE_REFERENCE: CustomFieldType.ValueType  # 14
+"""A record of a collection."""
+CUSTOM_FIELD_TYPE_SERIAL: CustomFieldType.ValueType  # 15
+"""A number that each new record is given by a pattern."""
+CUSTOM_FIELD_TYPE_FORMULA: CustomFieldType.ValueType  # 16
+"""What a formula over the record's other fields comes to."""
+CUSTOM_FIELD_TYPE_ROLLUP: CustomFieldType.ValueType  # 17
+"""What is made of the records below."""
 Global___CustomFieldType: _TypeAlias = CustomFieldType  # noqa: Y015
 
 @_typing.final
@@ -95,6 +159,17 @@ class CustomField(_message.Message):
     ARCHIVED_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UNIQUE_FIELD_NUMBER: _builtins.int
+    HELP_TEXT_FIELD_NUMBER: _builtins.int
+    DEFAULT_VALUE_FIELD_NUMBER: _builtins.int
+    MINIMUM_FIELD_NUMBER: _builtins.int
+    MAXIMUM_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    PATTERN_FIELD_NUMBER: _builtins.int
+    EXPRESSION_FIELD_NUMBER: _builtins.int
+    RESULT_TYPE_FIELD_NUMBER: _builtins.int
+    ROLLUP_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `customFields/{uuid}`."""
     entity: _builtins.str
@@ -113,6 +188,34 @@ class CustomField(_message.Message):
     """True if the field takes no new values; what is stored stays readable."""
     etag: _builtins.str
     """Changes with every change of the field."""
+    unique: _builtins.bool
+    """True if no two records may have the same value. For texts, numbers, dates, phone numbers, e-mail and web addresses
+    and references.
+    """
+    help_text: _builtins.str
+    """What helps people to fill it in."""
+    default_value: _builtins.str
+    """The value of new records that state none, as people write it, e.g. `true`, `1250.50 CNY`, or `a;b` for several
+    options.
+    """
+    minimum: _builtins.str
+    """The least value of a number, amount of money or date; empty for any."""
+    maximum: _builtins.str
+    """The greatest value of a number, amount of money or date; empty for any."""
+    currency: _builtins.str
+    """For CUSTOM_FIELD_TYPE_MONEY: the currency of an amount that names none, ISO 4217. It never changes."""
+    collection: _builtins.str
+    """For CUSTOM_FIELD_TYPE_REFERENCE: the collection of the records, e.g. `customers`. It never changes."""
+    pattern: _builtins.str
+    """For CUSTOM_FIELD_TYPE_SERIAL: the form of the numbers, e.g. `KH-{yyyy}{mm}-{0000}`, with one counter. New records
+    get the next number, without gaps; it never changes, and neither does the pattern.
+    """
+    expression: _builtins.str
+    """For CUSTOM_FIELD_TYPE_FORMULA: the expression over the record's other fields, by their keys, e.g.
+    `ROUND(price * quantity, 2) if level == "A" else 0`.
+    """
+    result_type: Global___CustomFieldType.ValueType
+    """For CUSTOM_FIELD_TYPE_FORMULA: the type of the result. Of a roll-up it is output only. It never changes."""
     @_builtins.property
     def options(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The allowed values of a choice, in display order."""
@@ -120,6 +223,10 @@ class CustomField(_message.Message):
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created."""
+
+    @_builtins.property
+    def rollup(self) -> Global___Rollup:
+        """For CUSTOM_FIELD_TYPE_ROLLUP: what is made of the records below."""
 
     def __init__(
         self,
@@ -135,11 +242,52 @@ class CustomField(_message.Message):
         archived: _builtins.bool = ...,
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        unique: _builtins.bool = ...,
+        help_text: _builtins.str = ...,
+        default_value: _builtins.str = ...,
+        minimum: _builtins.str = ...,
+        maximum: _builtins.str = ...,
+        currency: _builtins.str = ...,
+        collection: _builtins.str = ...,
+        pattern: _builtins.str = ...,
+        expression: _builtins.str = ...,
+        result_type: Global___CustomFieldType.ValueType = ...,
+        rollup: Global___Rollup | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "rollup", b"rollup"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archived", b"archived", "create_time", b"create_time", "entity", b"entity", "etag", b"etag", "key", b"key", "label", b"label", "max_length", b"max_length", "name", b"name", "options", b"options", "required", b"required", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archived", b"archived", "collection", b"collection", "create_time", b"create_time", "currency", b"currency", "default_value", b"default_value", "entity", b"entity", "etag", b"etag", "expression", b"expression", "help_text", b"help_text", "key", b"key", "label", b"label", "max_length", b"max_length", "maximum", b"maximum", "minimum", b"minimum", "name", b"name", "options", b"options", "pattern", b"pattern", "required", b"required", "result_type", b"result_type", "rollup", b"rollup", "type", b"type", "unique", b"unique"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CustomField: _TypeAlias = CustomField  # noqa: Y015
+
+@_typing.final
+class Rollup(_message.Message):
+    """One value made of the records that belong to a record."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHILDREN_FIELD_NUMBER: _builtins.int
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    children: _builtins.str
+    """The records below, e.g. `contacts` or `follow_ups`."""
+    function: Global___RollupFunction.ValueType
+    """How their values become one."""
+    field: _builtins.str
+    """The field of theirs that is taken, as in filters, e.g. `custom.age` or `create_time`. Counting takes none."""
+    def __init__(
+        self,
+        *,
+        children: _builtins.str = ...,
+        function: Global___RollupFunction.ValueType = ...,
+        field: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["children", b"children", "field", b"field", "function", b"function"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rollup: _TypeAlias = Rollup  # noqa: Y015

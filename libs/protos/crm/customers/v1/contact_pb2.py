@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from crm.common.v1 import entity_pb2 as crm_dot_common_dot_v1_dot_entity__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63rm/customers/v1/contact.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/entity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa8\x03\n\x07\x43ontact\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x18\n\x08\x63ustomer\x18\x02 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1c\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x11\n\tjob_title\x18\x04 \x01(\t\x12\x16\n\x06phones\x18\x05 \x03(\tB\x06\x9a\xe7\x18\x02\x10\x01\x12\x16\n\x06\x65mails\x18\x06 \x03(\tB\x06\x9a\xe7\x18\x02\x10\x02\x12\x0e\n\x06wechat\x18\x07 \x01(\t\x12\x17\n\x07primary\x18\x08 \x01(\x08\x42\x06\x9a\xe7\x18\x02\x08\x01\x12\x0e\n\x06remark\x18\t \x01(\t\x12\x14\n\x04\x65tag\x18\n \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x37\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x37\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1f\n\x0fidentity_number\x18\r \x01(\tB\x06\x9a\xe7\x18\x02\x10\x03\x12\x1d\n\rhidden_fields\x18\x64 \x03(\tB\x06\x9a\xe7\x18\x02\x08\x01:\x0b\x92\xe7\x18\x07\x63ontactb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63rm/customers/v1/contact.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/entity.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x03\n\x07\x43ontact\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x18\n\x08\x63ustomer\x18\x02 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1c\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x11\n\tjob_title\x18\x04 \x01(\t\x12\x16\n\x06phones\x18\x05 \x03(\tB\x06\x9a\xe7\x18\x02\x10\x01\x12\x16\n\x06\x65mails\x18\x06 \x03(\tB\x06\x9a\xe7\x18\x02\x10\x02\x12\x0e\n\x06wechat\x18\x07 \x01(\t\x12\x17\n\x07primary\x18\x08 \x01(\x08\x42\x06\x9a\xe7\x18\x02\x08\x01\x12\x0e\n\x06remark\x18\t \x01(\t\x12\x14\n\x04\x65tag\x18\n \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x37\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x37\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1f\n\x0fidentity_number\x18\r \x01(\tB\x06\x9a\xe7\x18\x02\x10\x03\x12\x36\n\rcustom_fields\x18\x0e \x01(\x0b\x32\x17.google.protobuf.StructB\x06\x9a\xe7\x18\x02\x18\x01\x12\x1d\n\rhidden_fields\x18\x64 \x03(\tB\x06\x9a\xe7\x18\x02\x08\x01:\x0b\x92\xe7\x18\x07\x63ontactb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,10 +54,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTACT'].fields_by_name['update_time']._serialized_options = b'\232\347\030\002\010\001'
   _globals['_CONTACT'].fields_by_name['identity_number']._loaded_options = None
   _globals['_CONTACT'].fields_by_name['identity_number']._serialized_options = b'\232\347\030\002\020\003'
+  _globals['_CONTACT'].fields_by_name['custom_fields']._loaded_options = None
+  _globals['_CONTACT'].fields_by_name['custom_fields']._serialized_options = b'\232\347\030\002\030\001'
   _globals['_CONTACT'].fields_by_name['hidden_fields']._loaded_options = None
   _globals['_CONTACT'].fields_by_name['hidden_fields']._serialized_options = b'\232\347\030\002\010\001'
   _globals['_CONTACT']._loaded_options = None
   _globals['_CONTACT']._serialized_options = b'\222\347\030\007contact'
-  _globals['_CONTACT']._serialized_start=114
-  _globals['_CONTACT']._serialized_end=538
+  _globals['_CONTACT']._serialized_start=144
+  _globals['_CONTACT']._serialized_end=624
 # @@protoc_insertion_point(module_scope)

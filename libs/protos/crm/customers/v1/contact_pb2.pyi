@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
@@ -38,6 +39,7 @@ class Contact(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     IDENTITY_NUMBER_FIELD_NUMBER: _builtins.int
+    CUSTOM_FIELDS_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `contacts/{uuid}`."""
@@ -74,6 +76,10 @@ class Contact(_message.Message):
         """When it was last changed."""
 
     @_builtins.property
+    def custom_fields(self) -> _struct_pb2.Struct:
+        """The company's own fields by key. See CustomFieldService."""
+
+    @_builtins.property
     def hidden_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The fields that are empty here because the caller's roles hide them. Output only."""
 
@@ -93,11 +99,12 @@ class Contact(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         identity_number: _builtins.str = ...,
+        custom_fields: _struct_pb2.Struct | None = ...,
         hidden_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "custom_fields", b"custom_fields", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer", b"customer", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "hidden_fields", b"hidden_fields", "identity_number", b"identity_number", "job_title", b"job_title", "name", b"name", "phones", b"phones", "primary", b"primary", "remark", b"remark", "update_time", b"update_time", "wechat", b"wechat"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "custom_fields", b"custom_fields", "customer", b"customer", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "hidden_fields", b"hidden_fields", "identity_number", b"identity_number", "job_title", b"job_title", "name", b"name", "phones", b"phones", "primary", b"primary", "remark", b"remark", "update_time", b"update_time", "wechat", b"wechat"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from crm.common.v1 import access_pb2 as crm_dot_common_dot_v1_dot_access__pb2
+from crm.common.v1 import filter_pb2 as crm_dot_common_dot_v1_dot_filter__pb2
 from crm.customers.v1 import contact_pb2 as crm_dot_customers_dot_v1_dot_contact__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&crm/customers/v1/contact_service.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1e\x63rm/customers/v1/contact.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\"!\n\x11GetContactRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"O\n\x13ListContactsRequest\x12\x11\n\tcustomers\x18\x01 \x03(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x14ListContactsResponse\x12+\n\x08\x63ontacts\x18\x01 \x03(\x0b\x32\x19.crm.customers.v1.Contact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\x14\x43reateContactRequest\x12*\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x19.crm.customers.v1.Contact\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x87\x01\n\x14UpdateContactRequest\x12*\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x19.crm.customers.v1.Contact\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"F\n\x14\x44\x65leteContactRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\xa0\x04\n\x0e\x43ontactService\x12`\n\nGetContact\x12#.crm.customers.v1.GetContactRequest\x1a\x19.crm.customers.v1.Contact\"\x12\x8a\xe7\x18\x0e\n\x0c\x63ontact.read\x12q\n\x0cListContacts\x12%.crm.customers.v1.ListContactsRequest\x1a&.crm.customers.v1.ListContactsResponse\"\x12\x8a\xe7\x18\x0e\n\x0c\x63ontact.read\x12h\n\rCreateContact\x12&.crm.customers.v1.CreateContactRequest\x1a\x19.crm.customers.v1.Contact\"\x14\x8a\xe7\x18\x10\n\x0e\x63ontact.create\x12h\n\rUpdateContact\x12&.crm.customers.v1.UpdateContactRequest\x1a\x19.crm.customers.v1.Contact\"\x14\x8a\xe7\x18\x10\n\x0e\x63ontact.update\x12\x65\n\rDeleteContact\x12&.crm.customers.v1.DeleteContactRequest\x1a\x16.google.protobuf.Empty\"\x14\x8a\xe7\x18\x10\n\x0e\x63ontact.deleteb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&crm/customers/v1/contact_service.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1a\x63rm/common/v1/filter.proto\x1a\x1e\x63rm/customers/v1/contact.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\"!\n\x11GetContactRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"v\n\x13ListContactsRequest\x12\x11\n\tcustomers\x18\x01 \x03(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12%\n\x06\x66ilter\x18\x14 \x01(\x0b\x32\x15.crm.common.v1.Filter\"\\\n\x14ListContactsResponse\x12+\n\x08\x63ontacts\x18\x01 \x03(\x0b\x32\x19.crm.customers.v1.Contact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\x14\x43reateContactRequest\x12*\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x19.crm.customers.v1.Contact\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x87\x01\n\x14UpdateContactRequest\x12*\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x19.crm.customers.v1.Contact\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"F\n\x14\x44\x65leteContactRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\xa0\x04\n\x0e\x43ontactService\x12`\n\nGetContact\x12#.crm.customers.v1.GetContactRequest\x1a\x19.crm.customers.v1.Contact\"\x12\x8a\xe7\x18\x0e\n\x0c\x63ontact.read\x12q\n\x0cListContacts\x12%.crm.customers.v1.ListContactsRequest\x1a&.crm.customers.v1.ListContactsResponse\"\x12\x8a\xe7\x18\x0e\n\x0c\x63ontact.read\x12h\n\rCreateContact\x12&.crm.customers.v1.CreateContactRequest\x1a\x19.crm.customers.v1.Contact\"\x14\x8a\xe7\x18\x10\n\x0e\x63ontact.create\x12h\n\rUpdateContact\x12&.crm.customers.v1.UpdateContactRequest\x1a\x19.crm.customers.v1.Contact\"\x14\x8a\xe7\x18\x10\n\x0e\x63ontact.update\x12\x65\n\rDeleteContact\x12&.crm.customers.v1.DeleteContactRequest\x1a\x16.google.protobuf.Empty\"\x14\x8a\xe7\x18\x10\n\x0e\x63ontact.deleteb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,18 +46,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTACTSERVICE'].methods_by_name['UpdateContact']._serialized_options = b'\212\347\030\020\n\016contact.update'
   _globals['_CONTACTSERVICE'].methods_by_name['DeleteContact']._loaded_options = None
   _globals['_CONTACTSERVICE'].methods_by_name['DeleteContact']._serialized_options = b'\212\347\030\020\n\016contact.delete'
-  _globals['_GETCONTACTREQUEST']._serialized_start=183
-  _globals['_GETCONTACTREQUEST']._serialized_end=216
-  _globals['_LISTCONTACTSREQUEST']._serialized_start=218
-  _globals['_LISTCONTACTSREQUEST']._serialized_end=297
-  _globals['_LISTCONTACTSRESPONSE']._serialized_start=299
-  _globals['_LISTCONTACTSRESPONSE']._serialized_end=391
-  _globals['_CREATECONTACTREQUEST']._serialized_start=393
-  _globals['_CREATECONTACTREQUEST']._serialized_end=479
-  _globals['_UPDATECONTACTREQUEST']._serialized_start=482
-  _globals['_UPDATECONTACTREQUEST']._serialized_end=617
-  _globals['_DELETECONTACTREQUEST']._serialized_start=619
-  _globals['_DELETECONTACTREQUEST']._serialized_end=689
-  _globals['_CONTACTSERVICE']._serialized_start=692
-  _globals['_CONTACTSERVICE']._serialized_end=1236
+  _globals['_GETCONTACTREQUEST']._serialized_start=211
+  _globals['_GETCONTACTREQUEST']._serialized_end=244
+  _globals['_LISTCONTACTSREQUEST']._serialized_start=246
+  _globals['_LISTCONTACTSREQUEST']._serialized_end=364
+  _globals['_LISTCONTACTSRESPONSE']._serialized_start=366
+  _globals['_LISTCONTACTSRESPONSE']._serialized_end=458
+  _globals['_CREATECONTACTREQUEST']._serialized_start=460
+  _globals['_CREATECONTACTREQUEST']._serialized_end=546
+  _globals['_UPDATECONTACTREQUEST']._serialized_start=549
+  _globals['_UPDATECONTACTREQUEST']._serialized_end=684
+  _globals['_DELETECONTACTREQUEST']._serialized_start=686
+  _globals['_DELETECONTACTREQUEST']._serialized_end=756
+  _globals['_CONTACTSERVICE']._serialized_start=759
+  _globals['_CONTACTSERVICE']._serialized_end=1303
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from crm.common.v1 import filter_pb2 as _filter_pb2
 from crm.customers.v1 import contact_pb2 as _contact_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
@@ -51,6 +52,7 @@ class ListContactsRequest(_message.Message):
     CUSTOMERS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The most to return; 50 if not given, at most 200."""
     page_token: _builtins.str
@@ -59,16 +61,21 @@ class ListContactsRequest(_message.Message):
     def customers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Required. The customers, at most 200; those that are not visible are left out."""
 
+    @_builtins.property
+    def filter(self) -> _filter_pb2.Filter:
+        """Only contacts that fulfil it; fields as in Contact, the company's own as `custom.<key>`."""
+
     def __init__(
         self,
         *,
         customers: _abc.Iterable[_builtins.str] | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        filter: _filter_pb2.Filter | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customers", b"customers", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customers", b"customers", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

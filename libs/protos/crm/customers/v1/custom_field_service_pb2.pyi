@@ -30,7 +30,7 @@ class ListCustomFieldsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     entity: _builtins.str
-    """The entity: `customer`, which is also meant if not given."""
+    """The entity: `customer`, which is also meant if not given, or `contact`."""
     page_size: _builtins.int
     """The most to return; 50 if not given, at most 200."""
     page_token: _builtins.str

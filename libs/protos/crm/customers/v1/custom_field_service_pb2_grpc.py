@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class CustomFieldServiceStub:
-    """Defines the company's own fields of customers.
+    """Defines the company's own fields of customers and contacts.
     """
 
     def __init__(self, channel):
@@ -54,7 +54,7 @@ class CustomFieldServiceStub:
 
 
 class CustomFieldServiceServicer:
-    """Defines the company's own fields of customers.
+    """Defines the company's own fields of customers and contacts.
     """
 
     def ListCustomFields(self, request, context):
@@ -65,14 +65,15 @@ class CustomFieldServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateCustomField(self, request, context):
-        """Creates a field. It takes values from now on.
+        """Creates a field. It takes values from now on; what is derived is reckoned for the records there are by a job.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateCustomField(self, request, context):
-        """Changes a field. Its type and key never change; an option in use cannot be removed.
+        """Changes a field. Its type and key never change; an option in use cannot be removed, and formulas must not need
+        each other. What is derived is reckoned anew by a job.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,7 +106,7 @@ def add_CustomFieldServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CustomFieldService:
-    """Defines the company's own fields of customers.
+    """Defines the company's own fields of customers and contacts.
     """
 
     @staticmethod

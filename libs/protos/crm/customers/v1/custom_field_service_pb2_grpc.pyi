@@ -28,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CustomFieldServiceStub:
-    """Defines the company's own fields of customers."""
+    """Defines the company's own fields of customers and contacts."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -37,24 +37,28 @@ class CustomFieldServiceStub:
     ListCustomFields: _grpc.UnaryUnaryMultiCallable[_custom_field_service_pb2.ListCustomFieldsRequest, _custom_field_service_pb2.ListCustomFieldsResponse]
     """Lists the fields of an entity in the order they were created."""
     CreateCustomField: _grpc.UnaryUnaryMultiCallable[_custom_field_service_pb2.CreateCustomFieldRequest, _custom_field_pb2.CustomField]
-    """Creates a field. It takes values from now on."""
+    """Creates a field. It takes values from now on; what is derived is reckoned for the records there are by a job."""
     UpdateCustomField: _grpc.UnaryUnaryMultiCallable[_custom_field_service_pb2.UpdateCustomFieldRequest, _custom_field_pb2.CustomField]
-    """Changes a field. Its type and key never change; an option in use cannot be removed."""
+    """Changes a field. Its type and key never change; an option in use cannot be removed, and formulas must not need
+    each other. What is derived is reckoned anew by a job.
+    """
 
 @_typing.type_check_only
 class CustomFieldServiceAsyncStub(CustomFieldServiceStub):
-    """Defines the company's own fields of customers."""
+    """Defines the company's own fields of customers and contacts."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListCustomFields: _aio.UnaryUnaryMultiCallable[_custom_field_service_pb2.ListCustomFieldsRequest, _custom_field_service_pb2.ListCustomFieldsResponse]  # type: ignore[assignment]
     """Lists the fields of an entity in the order they were created."""
     CreateCustomField: _aio.UnaryUnaryMultiCallable[_custom_field_service_pb2.CreateCustomFieldRequest, _custom_field_pb2.CustomField]  # type: ignore[assignment]
-    """Creates a field. It takes values from now on."""
+    """Creates a field. It takes values from now on; what is derived is reckoned for the records there are by a job."""
     UpdateCustomField: _aio.UnaryUnaryMultiCallable[_custom_field_service_pb2.UpdateCustomFieldRequest, _custom_field_pb2.CustomField]  # type: ignore[assignment]
-    """Changes a field. Its type and key never change; an option in use cannot be removed."""
+    """Changes a field. Its type and key never change; an option in use cannot be removed, and formulas must not need
+    each other. What is derived is reckoned anew by a job.
+    """
 
 class CustomFieldServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Defines the company's own fields of customers."""
+    """Defines the company's own fields of customers and contacts."""
 
     @_abc_1.abstractmethod
     def ListCustomFields(
@@ -70,7 +74,7 @@ class CustomFieldServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _custom_field_service_pb2.CreateCustomFieldRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_custom_field_pb2.CustomField, _abc.Awaitable[_custom_field_pb2.CustomField]]:
-        """Creates a field. It takes values from now on."""
+        """Creates a field. It takes values from now on; what is derived is reckoned for the records there are by a job."""
 
     @_abc_1.abstractmethod
     def UpdateCustomField(
@@ -78,6 +82,8 @@ class CustomFieldServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _custom_field_service_pb2.UpdateCustomFieldRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_custom_field_pb2.CustomField, _abc.Awaitable[_custom_field_pb2.CustomField]]:
-        """Changes a field. Its type and key never change; an option in use cannot be removed."""
+        """Changes a field. Its type and key never change; an option in use cannot be removed, and formulas must not need
+        each other. What is derived is reckoned anew by a job.
+        """
 
 def add_CustomFieldServiceServicer_to_server(servicer: CustomFieldServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

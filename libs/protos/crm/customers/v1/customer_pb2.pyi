@@ -21,6 +21,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _TagOrigin:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TagOriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TagOrigin.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TAG_ORIGIN_UNSPECIFIED: _TagOrigin.ValueType  # 0
+    """Not stated."""
+    TAG_ORIGIN_MANUAL: _TagOrigin.ValueType  # 1
+    """Somebody has set it. No rule removes it."""
+    TAG_ORIGIN_RULE: _TagOrigin.ValueType  # 2
+    """A rule has set it, and removes it when the customer no longer meets it."""
+
+class TagOrigin(_TagOrigin, metaclass=_TagOriginEnumTypeWrapper):
+    """Where a customer's tag comes from."""
+
+TAG_ORIGIN_UNSPECIFIED: TagOrigin.ValueType  # 0
+"""Not stated."""
+TAG_ORIGIN_MANUAL: TagOrigin.ValueType  # 1
+"""Somebody has set it. No rule removes it."""
+TAG_ORIGIN_RULE: TagOrigin.ValueType  # 2
+"""A rule has set it, and removes it when the customer no longer meets it."""
+Global___TagOrigin: _TypeAlias = TagOrigin  # noqa: Y015
+
 class _CustomerKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -110,11 +134,14 @@ class Customer(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    QUALITY_SCORE_FIELD_NUMBER: _builtins.int
+    TAG_DETAILS_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELDS_FIELD_NUMBER: _builtins.int
     POOL_FIELD_NUMBER: _builtins.int
     HELD_SINCE_FIELD_NUMBER: _builtins.int
     IDENTITY_NUMBER_FIELD_NUMBER: _builtins.int
     LOCKED_FIELD_NUMBER: _builtins.int
+    LAST_EFFECTIVE_FOLLOW_UP_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `customers/{uuid}`."""
     kind: Global___CustomerKind.ValueType
@@ -145,6 +172,8 @@ class Customer(_message.Message):
     """Who created it. Output only."""
     etag: _builtins.str
     """Changes with every change of the customer."""
+    quality_score: _builtins.int
+    """How much of what matters is filled in, in percent, by the weights of QualityService. Output only."""
     pool: _builtins.str
     """The pool that the customer is in, `pools/{uuid}`; empty if it has an owner. Output only."""
     identity_number: _builtins.str
@@ -167,7 +196,9 @@ class Customer(_message.Message):
 
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Labels set by hand, sorted."""
+        """Labels, sorted: those set by hand, and those that rules have set. Leaving out what a rule has set does not remove
+        it while the customer meets the rule.
+        """
 
     @_builtins.property
     def custom_fields(self) -> _struct_pb2.Struct:
@@ -186,12 +217,20 @@ class Customer(_message.Message):
         """When it was last changed."""
 
     @_builtins.property
+    def tag_details(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomerTag]:
+        """The tags with where each comes from. Output only."""
+
+    @_builtins.property
     def hidden_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The fields that are empty here because the caller's roles hide them. Output only."""
 
     @_builtins.property
     def held_since(self) -> _timestamp_pb2.Timestamp:
         """Since when the owner or the pool has held it. Output only."""
+
+    @_builtins.property
+    def last_effective_follow_up_time(self) -> _timestamp_pb2.Timestamp:
+        """When somebody last followed up with the customer so that it counts (有效跟进). Output only."""
 
     def __init__(
         self,
@@ -219,19 +258,48 @@ class Customer(_message.Message):
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        quality_score: _builtins.int = ...,
+        tag_details: _abc.Iterable[Global___CustomerTag] | None = ...,
         hidden_fields: _abc.Iterable[_builtins.str] | None = ...,
         pool: _builtins.str = ...,
         held_since: _timestamp_pb2.Timestamp | None = ...,
         identity_number: _builtins.str = ...,
         locked: _builtins.bool = ...,
+        last_effective_follow_up_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "create_time", b"create_time", "custom_fields", b"custom_fields", "held_since", b"held_since", "last_follow_up_time", b"last_follow_up_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "create_time", b"create_time", "custom_fields", b"custom_fields", "held_since", b"held_since", "last_effective_follow_up_time", b"last_effective_follow_up_time", "last_follow_up_time", b"last_follow_up_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "create_time", b"create_time", "creator", b"creator", "credit_code", b"credit_code", "custom_fields", b"custom_fields", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "external_id", b"external_id", "held_since", b"held_since", "hidden_fields", b"hidden_fields", "identity_number", b"identity_number", "industry", b"industry", "kind", b"kind", "last_follow_up_time", b"last_follow_up_time", "level", b"level", "locked", b"locked", "name", b"name", "owner", b"owner", "owner_department", b"owner_department", "phones", b"phones", "pool", b"pool", "remark", b"remark", "source", b"source", "status", b"status", "tags", b"tags", "update_time", b"update_time", "website", b"website"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "create_time", b"create_time", "creator", b"creator", "credit_code", b"credit_code", "custom_fields", b"custom_fields", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "external_id", b"external_id", "held_since", b"held_since", "hidden_fields", b"hidden_fields", "identity_number", b"identity_number", "industry", b"industry", "kind", b"kind", "last_effective_follow_up_time", b"last_effective_follow_up_time", "last_follow_up_time", b"last_follow_up_time", "level", b"level", "locked", b"locked", "name", b"name", "owner", b"owner", "owner_department", b"owner_department", "phones", b"phones", "pool", b"pool", "quality_score", b"quality_score", "remark", b"remark", "source", b"source", "status", b"status", "tag_details", b"tag_details", "tags", b"tags", "update_time", b"update_time", "website", b"website"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Customer: _TypeAlias = Customer  # noqa: Y015
+
+@_typing.final
+class CustomerTag(_message.Message):
+    """A tag of a customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    display_name: _builtins.str
+    """The tag's name."""
+    origin: Global___TagOrigin.ValueType
+    """Where it comes from."""
+    def __init__(
+        self,
+        *,
+        display_name: _builtins.str = ...,
+        origin: Global___TagOrigin.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "origin", b"origin"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomerTag: _TypeAlias = CustomerTag  # noqa: Y015
 
 @_typing.final
 class Address(_message.Message):

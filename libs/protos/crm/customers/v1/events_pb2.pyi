@@ -388,3 +388,113 @@ class OwnersRelocated(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OwnersRelocated: _TypeAlias = OwnersRelocated  # noqa: Y015
+
+@_typing.final
+class CustomersMerged(_message.Message):
+    """Customers became one. Services that keep something of the others move it to the one that stays."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    MERGE_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
+    customer: _builtins.str
+    """The customer that stays, `customers/{uuid}`."""
+    version: _builtins.int
+    """Its version."""
+    merge: _builtins.str
+    """The merge, `customerMerges/{uuid}`: what is moved is remembered by it."""
+    @_builtins.property
+    def state(self) -> Global___CustomerState:
+        """Its state now."""
+
+    @_builtins.property
+    def others(self) -> _containers.RepeatedCompositeFieldContainer[Global___MergedCustomer]:
+        """The customers that are no more."""
+
+    def __init__(
+        self,
+        *,
+        customer: _builtins.str = ...,
+        version: _builtins.int = ...,
+        state: Global___CustomerState | None = ...,
+        merge: _builtins.str = ...,
+        others: _abc.Iterable[Global___MergedCustomer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "merge", b"merge", "others", b"others", "state", b"state", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomersMerged: _TypeAlias = CustomersMerged  # noqa: Y015
+
+@_typing.final
+class MergedCustomer(_message.Message):
+    """A customer that became one with another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    customer: _builtins.str
+    """The customer, `customers/{uuid}`."""
+    version: _builtins.int
+    """Its last version."""
+    def __init__(
+        self,
+        *,
+        customer: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergedCustomer: _TypeAlias = MergedCustomer  # noqa: Y015
+
+@_typing.final
+class CustomersUnmerged(_message.Message):
+    """A merge was taken back. Services move back what they moved for it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    MERGE_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
+    customer: _builtins.str
+    """The customer that stayed, `customers/{uuid}`."""
+    version: _builtins.int
+    """Its version."""
+    merge: _builtins.str
+    """The merge, `customerMerges/{uuid}`."""
+    @_builtins.property
+    def state(self) -> Global___CustomerState:
+        """Its state now."""
+
+    @_builtins.property
+    def others(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomerState]:
+        """The customers that are there again."""
+
+    def __init__(
+        self,
+        *,
+        customer: _builtins.str = ...,
+        version: _builtins.int = ...,
+        state: Global___CustomerState | None = ...,
+        merge: _builtins.str = ...,
+        others: _abc.Iterable[Global___CustomerState] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "merge", b"merge", "others", b"others", "state", b"state", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomersUnmerged: _TypeAlias = CustomersUnmerged  # noqa: Y015

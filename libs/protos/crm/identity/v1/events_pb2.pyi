@@ -7,6 +7,7 @@ from collections import abc as _abc
 from crm.common.v1 import handover_pb2 as _handover_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -320,3 +321,97 @@ class OffboardingStarted(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OffboardingStarted: _TypeAlias = OffboardingStarted  # noqa: Y015
+
+@_typing.final
+class PersonalDataRequested(_message.Message):
+    """All data about a person is to be exported or erased. Each service does so with what it holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
+    SEALED_IDENTIFIERS_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    request: _builtins.str
+    """The request, `personalDataRequests/{uuid}`."""
+    kind: _builtins.str
+    """`EXPORT` or `ERASE`."""
+    sealed_identifiers: _builtins.bytes
+    """A `crm.common.v1.PersonIdentifiers`, sealed with `DATA_KEYS` for this request: it is never readable on the way."""
+    actor: _builtins.str
+    """On whose behalf."""
+    @_builtins.property
+    def records(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The person's own records, e.g. `contacts/{uuid}`."""
+
+    @_builtins.property
+    def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Records of others in whose texts the person may be named."""
+
+    def __init__(
+        self,
+        *,
+        request: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        records: _abc.Iterable[_builtins.str] | None = ...,
+        places: _abc.Iterable[_builtins.str] | None = ...,
+        sealed_identifiers: _builtins.bytes = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "kind", b"kind", "places", b"places", "records", b"records", "request", b"request", "sealed_identifiers", b"sealed_identifiers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PersonalDataRequested: _TypeAlias = PersonalDataRequested  # noqa: Y015
+
+@_typing.final
+class LegalHoldChanged(_message.Message):
+    """A legal hold was made, changed or lifted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    DIGESTS_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    hold: _builtins.str
+    """The hold, `legalHolds/{uuid}`."""
+    version: _builtins.int
+    """Grows with every change."""
+    active: _builtins.bool
+    """False once it is lifted."""
+    @_builtins.property
+    def records(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The records that it keeps."""
+
+    @_builtins.property
+    def digests(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Blind indexes of the phone numbers, addresses and identity numbers that it keeps."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when; without end if not given."""
+
+    def __init__(
+        self,
+        *,
+        hold: _builtins.str = ...,
+        version: _builtins.int = ...,
+        records: _abc.Iterable[_builtins.str] | None = ...,
+        digests: _abc.Iterable[_builtins.bytes] | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        active: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "digests", b"digests", "expire_time", b"expire_time", "hold", b"hold", "records", b"records", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LegalHoldChanged: _TypeAlias = LegalHoldChanged  # noqa: Y015

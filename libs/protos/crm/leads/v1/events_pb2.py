@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63rm/leads/v1/events.proto\x12\x0c\x63rm.leads.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x01\n\x0e\x46ollowUpLogged\x12\x11\n\tfollow_up\x18\x01 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0f\n\x07summary\x18\x04 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x05 \x01(\t\x12.\n\noccur_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbf\x01\n\tLeadState\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x63ompany_name\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x1a\n\x12registration_state\x18\x05 \x01(\t\x12\r\n\x05owner\x18\x06 \x01(\t\x12\x1d\n\x15owner_department_path\x18\x07 \x01(\t\x12\x12\n\nregistrant\x18\x08 \x01(\t\x12\x0f\n\x07partner\x18\t \x01(\t\"T\n\x0bLeadCreated\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12&\n\x05state\x18\x03 \x01(\x0b\x32\x17.crm.leads.v1.LeadState\"l\n\x0bLeadUpdated\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12&\n\x05state\x18\x03 \x01(\x0b\x32\x17.crm.leads.v1.LeadState\x12\x16\n\x0e\x63hanged_fields\x18\x04 \x03(\t\",\n\x0bLeadDeleted\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63rm/leads/v1/events.proto\x12\x0c\x63rm.leads.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\x01\n\x0e\x46ollowUpLogged\x12\x11\n\tfollow_up\x18\x01 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0f\n\x07summary\x18\x04 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x05 \x01(\t\x12.\n\noccur_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\teffective\x18\x07 \x01(\x08\x12\x17\n\x0fverdict_reasons\x18\x08 \x03(\t\"\xbf\x01\n\tLeadState\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x63ompany_name\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x1a\n\x12registration_state\x18\x05 \x01(\t\x12\r\n\x05owner\x18\x06 \x01(\t\x12\x1d\n\x15owner_department_path\x18\x07 \x01(\t\x12\x12\n\nregistrant\x18\x08 \x01(\t\x12\x0f\n\x07partner\x18\t \x01(\t\"T\n\x0bLeadCreated\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12&\n\x05state\x18\x03 \x01(\x0b\x32\x17.crm.leads.v1.LeadState\"l\n\x0bLeadUpdated\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12&\n\x05state\x18\x03 \x01(\x0b\x32\x17.crm.leads.v1.LeadState\x12\x16\n\x0e\x63hanged_fields\x18\x04 \x03(\t\",\n\x0bLeadDeleted\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,13 +33,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.leads.v1.events_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FOLLOWUPLOGGED']._serialized_start=77
-  _globals['_FOLLOWUPLOGGED']._serialized_end=227
-  _globals['_LEADSTATE']._serialized_start=230
-  _globals['_LEADSTATE']._serialized_end=421
-  _globals['_LEADCREATED']._serialized_start=423
-  _globals['_LEADCREATED']._serialized_end=507
-  _globals['_LEADUPDATED']._serialized_start=509
-  _globals['_LEADUPDATED']._serialized_end=617
-  _globals['_LEADDELETED']._serialized_start=619
-  _globals['_LEADDELETED']._serialized_end=663
+  _globals['_FOLLOWUPLOGGED']._serialized_end=271
+  _globals['_LEADSTATE']._serialized_start=274
+  _globals['_LEADSTATE']._serialized_end=465
+  _globals['_LEADCREATED']._serialized_start=467
+  _globals['_LEADCREATED']._serialized_end=551
+  _globals['_LEADUPDATED']._serialized_start=553
+  _globals['_LEADUPDATED']._serialized_end=661
+  _globals['_LEADDELETED']._serialized_start=663
+  _globals['_LEADDELETED']._serialized_end=707
 # @@protoc_insertion_point(module_scope)

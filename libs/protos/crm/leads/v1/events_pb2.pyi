@@ -31,6 +31,8 @@ class FollowUpLogged(_message.Message):
     SUMMARY_FIELD_NUMBER: _builtins.int
     AUTHOR_FIELD_NUMBER: _builtins.int
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_FIELD_NUMBER: _builtins.int
+    VERDICT_REASONS_FIELD_NUMBER: _builtins.int
     follow_up: _builtins.str
     """The follow-up, `followUps/{uuid}`."""
     customer: _builtins.str
@@ -41,9 +43,15 @@ class FollowUpLogged(_message.Message):
     """The first 200 characters of what was said."""
     author: _builtins.str
     """Who logged it, `users/{uuid}`."""
+    effective: _builtins.bool
+    """True if it counts (有效跟进)."""
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened."""
+
+    @_builtins.property
+    def verdict_reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What speaks for and against that, by the names of `FollowUpVerdictReason` without the prefix."""
 
     def __init__(
         self,
@@ -54,10 +62,12 @@ class FollowUpLogged(_message.Message):
         summary: _builtins.str = ...,
         author: _builtins.str = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
+        effective: _builtins.bool = ...,
+        verdict_reasons: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "customer", b"customer", "follow_up", b"follow_up", "method", b"method", "occur_time", b"occur_time", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "customer", b"customer", "effective", b"effective", "follow_up", b"follow_up", "method", b"method", "occur_time", b"occur_time", "summary", b"summary", "verdict_reasons", b"verdict_reasons"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ from crm.common.v1 import entity_pb2 as crm_dot_common_dot_v1_dot_entity__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63rm/leads/v1/follow_up.proto\x12\x0c\x63rm.leads.v1\x1a\x1a\x63rm/common/v1/entity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xda\x03\n\x08\x46ollowUp\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x18\n\x08\x63ustomer\x18\x02 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12,\n\x06method\x18\x03 \x01(\x0e\x32\x1c.crm.leads.v1.FollowUpMethod\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\x12\x17\n\x07\x63ontact\x18\x05 \x01(\tB\x06\x9a\xe7\x18\x02\x10\x04\x12\x36\n\noccur_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x35\n\x11next_contact_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x06\x61uthor\x18\x08 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12/\n\x0bremind_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x10\n\x08\x61ssignee\x18\x0b \x01(\t\x12\x15\n\rfollows_owner\x18\x0c \x01(\x08\x12\x1d\n\rhidden_fields\x18\x64 \x03(\tB\x06\x9a\xe7\x18\x02\x08\x01:\r\x92\xe7\x18\tfollow_up*\xdc\x01\n\x0e\x46ollowUpMethod\x12 \n\x1c\x46OLLOW_UP_METHOD_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46OLLOW_UP_METHOD_CALL\x10\x01\x12\x1a\n\x16\x46OLLOW_UP_METHOD_VISIT\x10\x02\x12\x1b\n\x17\x46OLLOW_UP_METHOD_WECHAT\x10\x03\x12\x1a\n\x16\x46OLLOW_UP_METHOD_EMAIL\x10\x04\x12\x1c\n\x18\x46OLLOW_UP_METHOD_MEETING\x10\x05\x12\x1a\n\x16\x46OLLOW_UP_METHOD_OTHER\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63rm/leads/v1/follow_up.proto\x12\x0c\x63rm.leads.v1\x1a\x1a\x63rm/common/v1/entity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xac\x05\n\x08\x46ollowUp\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x18\n\x08\x63ustomer\x18\x02 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12,\n\x06method\x18\x03 \x01(\x0e\x32\x1c.crm.leads.v1.FollowUpMethod\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\x12\x17\n\x07\x63ontact\x18\x05 \x01(\tB\x06\x9a\xe7\x18\x02\x10\x04\x12\x36\n\noccur_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x35\n\x11next_contact_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x06\x61uthor\x18\x08 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12/\n\x0bremind_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x10\n\x08\x61ssignee\x18\x0b \x01(\t\x12\x15\n\rfollows_owner\x18\x0c \x01(\x08\x12\x18\n\x10\x64uration_seconds\x18\r \x01(\x05\x12\x0f\n\x07inbound\x18\x0e \x01(\x08\x12\'\n\x08\x63heck_in\x18\x0f \x01(\x0b\x32\x15.crm.leads.v1.CheckIn\x12\x36\n\x07verdict\x18\x10 \x01(\x0e\x32\x1d.crm.leads.v1.FollowUpVerdictB\x06\x9a\xe7\x18\x02\x08\x01\x12\x44\n\x0fverdict_reasons\x18\x11 \x03(\x0e\x32#.crm.leads.v1.FollowUpVerdictReasonB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1d\n\rhidden_fields\x18\x64 \x03(\tB\x06\x9a\xe7\x18\x02\x08\x01:\r\x92\xe7\x18\tfollow_up\"q\n\x07\x43heckIn\x12\x10\n\x08latitude\x18\x01 \x01(\x01\x12\x11\n\tlongitude\x18\x02 \x01(\x01\x12\x17\n\x0f\x61\x63\x63uracy_metres\x18\x03 \x01(\x01\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x88\x02\n\rFollowUpRules\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x10min_call_seconds\x18\x02 \x01(\x05\x12\x17\n\x0fmin_text_length\x18\x03 \x01(\x05\x12\x1a\n\x12similarity_percent\x18\x04 \x01(\x05\x12\x14\n\x0c\x63ompare_days\x18\x05 \x01(\x05\x12\x15\n\rcompare_count\x18\x06 \x01(\x05\x12$\n\x1c\x63heck_in_max_accuracy_metres\x18\x07 \x01(\x05\x12\x1c\n\x14\x63heck_in_max_minutes\x18\x08 \x01(\x05\x12\x1b\n\x13\x62oilerplate_phrases\x18\t \x03(\t\x12\x0c\n\x04\x65tag\x18\n \x01(\t*\xdc\x01\n\x0e\x46ollowUpMethod\x12 \n\x1c\x46OLLOW_UP_METHOD_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46OLLOW_UP_METHOD_CALL\x10\x01\x12\x1a\n\x16\x46OLLOW_UP_METHOD_VISIT\x10\x02\x12\x1b\n\x17\x46OLLOW_UP_METHOD_WECHAT\x10\x03\x12\x1a\n\x16\x46OLLOW_UP_METHOD_EMAIL\x10\x04\x12\x1c\n\x18\x46OLLOW_UP_METHOD_MEETING\x10\x05\x12\x1a\n\x16\x46OLLOW_UP_METHOD_OTHER\x10\x06*z\n\x0f\x46ollowUpVerdict\x12!\n\x1d\x46OLLOW_UP_VERDICT_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x46OLLOW_UP_VERDICT_EFFECTIVE\x10\x01\x12#\n\x1f\x46OLLOW_UP_VERDICT_NOT_EFFECTIVE\x10\x02*\x9b\x04\n\x15\x46ollowUpVerdictReason\x12(\n$FOLLOW_UP_VERDICT_REASON_UNSPECIFIED\x10\x00\x12&\n\"FOLLOW_UP_VERDICT_REASON_LONG_CALL\x10\x01\x12*\n&FOLLOW_UP_VERDICT_REASON_INBOUND_REPLY\x10\x02\x12+\n\'FOLLOW_UP_VERDICT_REASON_VALID_CHECK_IN\x10\x03\x12$\n FOLLOW_UP_VERDICT_REASON_MEETING\x10\x04\x12-\n)FOLLOW_UP_VERDICT_REASON_SUBSTANTIAL_NOTE\x10\x05\x12&\n\"FOLLOW_UP_VERDICT_REASON_TOO_SHORT\x10\x06\x12(\n$FOLLOW_UP_VERDICT_REASON_BOILERPLATE\x10\x07\x12*\n&FOLLOW_UP_VERDICT_REASON_REPEATED_TEXT\x10\x08\x12.\n*FOLLOW_UP_VERDICT_REASON_NO_CONTACT_PERSON\x10\t\x12%\n!FOLLOW_UP_VERDICT_REASON_NO_REPLY\x10\n\x12-\n)FOLLOW_UP_VERDICT_REASON_INVALID_CHECK_IN\x10\x0b\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,12 +45,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FOLLOWUP'].fields_by_name['author']._serialized_options = b'\232\347\030\002\010\001'
   _globals['_FOLLOWUP'].fields_by_name['create_time']._loaded_options = None
   _globals['_FOLLOWUP'].fields_by_name['create_time']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_FOLLOWUP'].fields_by_name['verdict']._loaded_options = None
+  _globals['_FOLLOWUP'].fields_by_name['verdict']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_FOLLOWUP'].fields_by_name['verdict_reasons']._loaded_options = None
+  _globals['_FOLLOWUP'].fields_by_name['verdict_reasons']._serialized_options = b'\232\347\030\002\010\001'
   _globals['_FOLLOWUP'].fields_by_name['hidden_fields']._loaded_options = None
   _globals['_FOLLOWUP'].fields_by_name['hidden_fields']._serialized_options = b'\232\347\030\002\010\001'
   _globals['_FOLLOWUP']._loaded_options = None
   _globals['_FOLLOWUP']._serialized_options = b'\222\347\030\tfollow_up'
-  _globals['_FOLLOWUPMETHOD']._serialized_start=585
-  _globals['_FOLLOWUPMETHOD']._serialized_end=805
+  _globals['_FOLLOWUPMETHOD']._serialized_start=1177
+  _globals['_FOLLOWUPMETHOD']._serialized_end=1397
+  _globals['_FOLLOWUPVERDICT']._serialized_start=1399
+  _globals['_FOLLOWUPVERDICT']._serialized_end=1521
+  _globals['_FOLLOWUPVERDICTREASON']._serialized_start=1524
+  _globals['_FOLLOWUPVERDICTREASON']._serialized_end=2063
   _globals['_FOLLOWUP']._serialized_start=108
-  _globals['_FOLLOWUP']._serialized_end=582
+  _globals['_FOLLOWUP']._serialized_end=792
+  _globals['_CHECKIN']._serialized_start=794
+  _globals['_CHECKIN']._serialized_end=907
+  _globals['_FOLLOWUPRULES']._serialized_start=910
+  _globals['_FOLLOWUPRULES']._serialized_end=1174
 # @@protoc_insertion_point(module_scope)

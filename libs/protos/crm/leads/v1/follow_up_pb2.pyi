@@ -60,6 +60,90 @@ FOLLOW_UP_METHOD_OTHER: FollowUpMethod.ValueType  # 6
 """Something else (其他)."""
 Global___FollowUpMethod: _TypeAlias = FollowUpMethod  # noqa: Y015
 
+class _FollowUpVerdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FollowUpVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FollowUpVerdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FOLLOW_UP_VERDICT_UNSPECIFIED: _FollowUpVerdict.ValueType  # 0
+    """Not judged."""
+    FOLLOW_UP_VERDICT_EFFECTIVE: _FollowUpVerdict.ValueType  # 1
+    """It counts."""
+    FOLLOW_UP_VERDICT_NOT_EFFECTIVE: _FollowUpVerdict.ValueType  # 2
+    """It does not."""
+
+class FollowUpVerdict(_FollowUpVerdict, metaclass=_FollowUpVerdictEnumTypeWrapper):
+    """Whether a follow-up counts."""
+
+FOLLOW_UP_VERDICT_UNSPECIFIED: FollowUpVerdict.ValueType  # 0
+"""Not judged."""
+FOLLOW_UP_VERDICT_EFFECTIVE: FollowUpVerdict.ValueType  # 1
+"""It counts."""
+FOLLOW_UP_VERDICT_NOT_EFFECTIVE: FollowUpVerdict.ValueType  # 2
+"""It does not."""
+Global___FollowUpVerdict: _TypeAlias = FollowUpVerdict  # noqa: Y015
+
+class _FollowUpVerdictReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FollowUpVerdictReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FollowUpVerdictReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FOLLOW_UP_VERDICT_REASON_UNSPECIFIED: _FollowUpVerdictReason.ValueType  # 0
+    """Not stated."""
+    FOLLOW_UP_VERDICT_REASON_LONG_CALL: _FollowUpVerdictReason.ValueType  # 1
+    """For it: a call that took long enough."""
+    FOLLOW_UP_VERDICT_REASON_INBOUND_REPLY: _FollowUpVerdictReason.ValueType  # 2
+    """For it: the customer got in touch, or answered."""
+    FOLLOW_UP_VERDICT_REASON_VALID_CHECK_IN: _FollowUpVerdictReason.ValueType  # 3
+    """For it: an exact check-in at the time of the follow-up, which no other follow-up has shown."""
+    FOLLOW_UP_VERDICT_REASON_MEETING: _FollowUpVerdictReason.ValueType  # 4
+    """For it: a meeting, of which the note says something new."""
+    FOLLOW_UP_VERDICT_REASON_SUBSTANTIAL_NOTE: _FollowUpVerdictReason.ValueType  # 5
+    """For it: the note says something new, and names a person or tells how the customer answered."""
+    FOLLOW_UP_VERDICT_REASON_TOO_SHORT: _FollowUpVerdictReason.ValueType  # 6
+    """Against it: the note is too short."""
+    FOLLOW_UP_VERDICT_REASON_BOILERPLATE: _FollowUpVerdictReason.ValueType  # 7
+    """Against it: but for set phrases the note is too short."""
+    FOLLOW_UP_VERDICT_REASON_REPEATED_TEXT: _FollowUpVerdictReason.ValueType  # 8
+    """Against it: the author, or somebody with this customer, wrote almost the same of late."""
+    FOLLOW_UP_VERDICT_REASON_NO_CONTACT_PERSON: _FollowUpVerdictReason.ValueType  # 9
+    """Against it: it names nobody who was spoken with."""
+    FOLLOW_UP_VERDICT_REASON_NO_REPLY: _FollowUpVerdictReason.ValueType  # 10
+    """Against it: nothing shows that the customer answered."""
+    FOLLOW_UP_VERDICT_REASON_INVALID_CHECK_IN: _FollowUpVerdictReason.ValueType  # 11
+    """Against it: the check-in is inexact, of another time, or was shown before."""
+
+class FollowUpVerdictReason(_FollowUpVerdictReason, metaclass=_FollowUpVerdictReasonEnumTypeWrapper):
+    """What speaks for or against a follow-up."""
+
+FOLLOW_UP_VERDICT_REASON_UNSPECIFIED: FollowUpVerdictReason.ValueType  # 0
+"""Not stated."""
+FOLLOW_UP_VERDICT_REASON_LONG_CALL: FollowUpVerdictReason.ValueType  # 1
+"""For it: a call that took long enough."""
+FOLLOW_UP_VERDICT_REASON_INBOUND_REPLY: FollowUpVerdictReason.ValueType  # 2
+"""For it: the customer got in touch, or answered."""
+FOLLOW_UP_VERDICT_REASON_VALID_CHECK_IN: FollowUpVerdictReason.ValueType  # 3
+"""For it: an exact check-in at the time of the follow-up, which no other follow-up has shown."""
+FOLLOW_UP_VERDICT_REASON_MEETING: FollowUpVerdictReason.ValueType  # 4
+"""For it: a meeting, of which the note says something new."""
+FOLLOW_UP_VERDICT_REASON_SUBSTANTIAL_NOTE: FollowUpVerdictReason.ValueType  # 5
+"""For it: the note says something new, and names a person or tells how the customer answered."""
+FOLLOW_UP_VERDICT_REASON_TOO_SHORT: FollowUpVerdictReason.ValueType  # 6
+"""Against it: the note is too short."""
+FOLLOW_UP_VERDICT_REASON_BOILERPLATE: FollowUpVerdictReason.ValueType  # 7
+"""Against it: but for set phrases the note is too short."""
+FOLLOW_UP_VERDICT_REASON_REPEATED_TEXT: FollowUpVerdictReason.ValueType  # 8
+"""Against it: the author, or somebody with this customer, wrote almost the same of late."""
+FOLLOW_UP_VERDICT_REASON_NO_CONTACT_PERSON: FollowUpVerdictReason.ValueType  # 9
+"""Against it: it names nobody who was spoken with."""
+FOLLOW_UP_VERDICT_REASON_NO_REPLY: FollowUpVerdictReason.ValueType  # 10
+"""Against it: nothing shows that the customer answered."""
+FOLLOW_UP_VERDICT_REASON_INVALID_CHECK_IN: FollowUpVerdictReason.ValueType  # 11
+"""Against it: the check-in is inexact, of another time, or was shown before."""
+Global___FollowUpVerdictReason: _TypeAlias = FollowUpVerdictReason  # noqa: Y015
+
 @_typing.final
 class FollowUp(_message.Message):
     """A record of one touch with a customer (跟进记录). It is never changed once logged."""
@@ -78,6 +162,11 @@ class FollowUp(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ASSIGNEE_FIELD_NUMBER: _builtins.int
     FOLLOWS_OWNER_FIELD_NUMBER: _builtins.int
+    DURATION_SECONDS_FIELD_NUMBER: _builtins.int
+    INBOUND_FIELD_NUMBER: _builtins.int
+    CHECK_IN_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    VERDICT_REASONS_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `followUps/{uuid}`."""
@@ -95,6 +184,14 @@ class FollowUp(_message.Message):
     """Who is reminded instead of the author, who has left, `users/{uuid}`. Output only."""
     follows_owner: _builtins.bool
     """True if whoever owns the customer is reminded, and `assignee` only if nobody does. Output only."""
+    duration_seconds: _builtins.int
+    """How long a call took, in seconds, up to 86,400; 0 if it was none, or nobody measured it."""
+    inbound: _builtins.bool
+    """True if the customer got in touch, or answered."""
+    verdict: Global___FollowUpVerdict.ValueType
+    """Whether it counts (有效跟进): only then does it keep the customer with its owner. Unspecified for follow-ups older than
+    this judgement. Output only.
+    """
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened; now if not given. It cannot lie in the future."""
@@ -112,6 +209,14 @@ class FollowUp(_message.Message):
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was logged."""
+
+    @_builtins.property
+    def check_in(self) -> Global___CheckIn:
+        """Where the author was, if they checked in (签到). It is not compared with where the customer is."""
+
+    @_builtins.property
+    def verdict_reasons(self) -> _containers.RepeatedScalarFieldContainer[Global___FollowUpVerdictReason.ValueType]:
+        """What speaks for and against it. Output only."""
 
     @_builtins.property
     def hidden_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -132,12 +237,115 @@ class FollowUp(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         assignee: _builtins.str = ...,
         follows_owner: _builtins.bool = ...,
+        duration_seconds: _builtins.int = ...,
+        inbound: _builtins.bool = ...,
+        check_in: Global___CheckIn | None = ...,
+        verdict: Global___FollowUpVerdict.ValueType = ...,
+        verdict_reasons: _abc.Iterable[Global___FollowUpVerdictReason.ValueType] | None = ...,
         hidden_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "next_contact_time", b"next_contact_time", "occur_time", b"occur_time", "remind_time", b"remind_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check_in", b"check_in", "create_time", b"create_time", "next_contact_time", b"next_contact_time", "occur_time", b"occur_time", "remind_time", b"remind_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "author", b"author", "contact", b"contact", "content", b"content", "create_time", b"create_time", "customer", b"customer", "follows_owner", b"follows_owner", "hidden_fields", b"hidden_fields", "method", b"method", "name", b"name", "next_contact_time", b"next_contact_time", "occur_time", b"occur_time", "remind_time", b"remind_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "author", b"author", "check_in", b"check_in", "contact", b"contact", "content", b"content", "create_time", b"create_time", "customer", b"customer", "duration_seconds", b"duration_seconds", "follows_owner", b"follows_owner", "hidden_fields", b"hidden_fields", "inbound", b"inbound", "method", b"method", "name", b"name", "next_contact_time", b"next_contact_time", "occur_time", b"occur_time", "remind_time", b"remind_time", "verdict", b"verdict", "verdict_reasons", b"verdict_reasons"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FollowUp: _TypeAlias = FollowUp  # noqa: Y015
+
+@_typing.final
+class CheckIn(_message.Message):
+    """Where somebody was, as their device says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LATITUDE_FIELD_NUMBER: _builtins.int
+    LONGITUDE_FIELD_NUMBER: _builtins.int
+    ACCURACY_METRES_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    latitude: _builtins.float
+    """Degrees north, WGS 84."""
+    longitude: _builtins.float
+    """Degrees east, WGS 84."""
+    accuracy_metres: _builtins.float
+    """The radius that the position is within, in metres."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When they were there."""
+
+    def __init__(
+        self,
+        *,
+        latitude: _builtins.float = ...,
+        longitude: _builtins.float = ...,
+        accuracy_metres: _builtins.float = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy_metres", b"accuracy_metres", "latitude", b"latitude", "longitude", b"longitude", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckIn: _TypeAlias = CheckIn  # noqa: Y015
+
+@_typing.final
+class FollowUpRules(_message.Message):
+    """The rules by which follow-ups are judged. There is one set of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MIN_CALL_SECONDS_FIELD_NUMBER: _builtins.int
+    MIN_TEXT_LENGTH_FIELD_NUMBER: _builtins.int
+    SIMILARITY_PERCENT_FIELD_NUMBER: _builtins.int
+    COMPARE_DAYS_FIELD_NUMBER: _builtins.int
+    COMPARE_COUNT_FIELD_NUMBER: _builtins.int
+    CHECK_IN_MAX_ACCURACY_METRES_FIELD_NUMBER: _builtins.int
+    CHECK_IN_MAX_MINUTES_FIELD_NUMBER: _builtins.int
+    BOILERPLATE_PHRASES_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The resource name, always `followUpRules`."""
+    min_call_seconds: _builtins.int
+    """From how many seconds on a call counts by itself, 1 to 3,600; 60 unless set."""
+    min_text_length: _builtins.int
+    """How many letters and digits a note has at least, set phrases aside, 1 to 500; 10 unless set."""
+    similarity_percent: _builtins.int
+    """From which similarity on two notes are the same, in percent of the runs of three characters that both have of those
+    that either has, 50 to 100; 80 unless set.
+    """
+    compare_days: _builtins.int
+    """For how many days back notes are compared, 1 to 365; 30 unless set."""
+    compare_count: _builtins.int
+    """With how many notes of the author, and as many of the customer, the newest first, 1 to 500; 50 unless set."""
+    check_in_max_accuracy_metres: _builtins.int
+    """How inexact the position of a check-in may be, in metres, 1 to 5,000; 200 unless set."""
+    check_in_max_minutes: _builtins.int
+    """How far a check-in may lie from the time of the follow-up, in minutes, 1 to 1,440; 30 unless set."""
+    etag: _builtins.str
+    """Changes with every change of the rules."""
+    @_builtins.property
+    def boilerplate_phrases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Set phrases that say nothing of the customer, at most 200 of 100 characters."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        min_call_seconds: _builtins.int = ...,
+        min_text_length: _builtins.int = ...,
+        similarity_percent: _builtins.int = ...,
+        compare_days: _builtins.int = ...,
+        compare_count: _builtins.int = ...,
+        check_in_max_accuracy_metres: _builtins.int = ...,
+        check_in_max_minutes: _builtins.int = ...,
+        boilerplate_phrases: _abc.Iterable[_builtins.str] | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boilerplate_phrases", b"boilerplate_phrases", "check_in_max_accuracy_metres", b"check_in_max_accuracy_metres", "check_in_max_minutes", b"check_in_max_minutes", "compare_count", b"compare_count", "compare_days", b"compare_days", "etag", b"etag", "min_call_seconds", b"min_call_seconds", "min_text_length", b"min_text_length", "name", b"name", "similarity_percent", b"similarity_percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FollowUpRules: _TypeAlias = FollowUpRules  # noqa: Y015

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from crm.common.v1 import filter_pb2 as _filter_pb2
 from crm.leads.v1 import follow_up_pb2 as _follow_up_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
@@ -58,7 +59,9 @@ class ListFollowUpsRequest(_message.Message):
     """The `next_page_token` of the page before."""
     @_builtins.property
     def filter(self) -> _filter_pb2.Filter:
-        """Which to list. Fields: `customer`, `method`, `author`, `occur_time`, `next_contact_time`, `create_time`."""
+        """Which to list. Fields: `customer`, `method`, `author`, `occur_time`, `next_contact_time`, `create_time`,
+        `verdict`.
+        """
 
     @_builtins.property
     def order_by(self) -> _containers.RepeatedCompositeFieldContainer[_filter_pb2.OrderBy]:
@@ -135,3 +138,54 @@ class LogFollowUpRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LogFollowUpRequest: _TypeAlias = LogFollowUpRequest  # noqa: Y015
+
+@_typing.final
+class GetFollowUpRulesRequest(_message.Message):
+    """A request for the rules by which follow-ups are judged."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFollowUpRulesRequest: _TypeAlias = GetFollowUpRulesRequest  # noqa: Y015
+
+@_typing.final
+class UpdateFollowUpRulesRequest(_message.Message):
+    """A request to change the rules by which follow-ups are judged."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULES_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that makes a retry safe."""
+    @_builtins.property
+    def rules(self) -> _follow_up_pb2.FollowUpRules:
+        """Required. The rules to change, and the `etag` if a concurrent change must be noticed."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to change; all that are set in `rules` if not given."""
+
+    def __init__(
+        self,
+        *,
+        rules: _follow_up_pb2.FollowUpRules | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rules", b"rules", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "rules", b"rules", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateFollowUpRulesRequest: _TypeAlias = UpdateFollowUpRulesRequest  # noqa: Y015

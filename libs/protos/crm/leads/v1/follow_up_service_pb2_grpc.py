@@ -52,6 +52,16 @@ class FollowUpServiceStub:
                 request_serializer=crm_dot_leads_dot_v1_dot_follow__up__service__pb2.LogFollowUpRequest.SerializeToString,
                 response_deserializer=crm_dot_leads_dot_v1_dot_follow__up__pb2.FollowUp.FromString,
                 _registered_method=True)
+        self.GetFollowUpRules = channel.unary_unary(
+                '/crm.leads.v1.FollowUpService/GetFollowUpRules',
+                request_serializer=crm_dot_leads_dot_v1_dot_follow__up__service__pb2.GetFollowUpRulesRequest.SerializeToString,
+                response_deserializer=crm_dot_leads_dot_v1_dot_follow__up__pb2.FollowUpRules.FromString,
+                _registered_method=True)
+        self.UpdateFollowUpRules = channel.unary_unary(
+                '/crm.leads.v1.FollowUpService/UpdateFollowUpRules',
+                request_serializer=crm_dot_leads_dot_v1_dot_follow__up__service__pb2.UpdateFollowUpRulesRequest.SerializeToString,
+                response_deserializer=crm_dot_leads_dot_v1_dot_follow__up__pb2.FollowUpRules.FromString,
+                _registered_method=True)
 
 
 class FollowUpServiceServicer:
@@ -80,6 +90,20 @@ class FollowUpServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetFollowUpRules(self, request, context):
+        """Returns the rules by which follow-ups are judged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateFollowUpRules(self, request, context):
+        """Changes the rules, for follow-ups that are logged from then on. Needs the scope ALL.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FollowUpServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +121,16 @@ def add_FollowUpServiceServicer_to_server(servicer, server):
                     servicer.LogFollowUp,
                     request_deserializer=crm_dot_leads_dot_v1_dot_follow__up__service__pb2.LogFollowUpRequest.FromString,
                     response_serializer=crm_dot_leads_dot_v1_dot_follow__up__pb2.FollowUp.SerializeToString,
+            ),
+            'GetFollowUpRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFollowUpRules,
+                    request_deserializer=crm_dot_leads_dot_v1_dot_follow__up__service__pb2.GetFollowUpRulesRequest.FromString,
+                    response_serializer=crm_dot_leads_dot_v1_dot_follow__up__pb2.FollowUpRules.SerializeToString,
+            ),
+            'UpdateFollowUpRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateFollowUpRules,
+                    request_deserializer=crm_dot_leads_dot_v1_dot_follow__up__service__pb2.UpdateFollowUpRulesRequest.FromString,
+                    response_serializer=crm_dot_leads_dot_v1_dot_follow__up__pb2.FollowUpRules.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -182,6 +216,60 @@ class FollowUpService:
             '/crm.leads.v1.FollowUpService/LogFollowUp',
             crm_dot_leads_dot_v1_dot_follow__up__service__pb2.LogFollowUpRequest.SerializeToString,
             crm_dot_leads_dot_v1_dot_follow__up__pb2.FollowUp.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFollowUpRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.leads.v1.FollowUpService/GetFollowUpRules',
+            crm_dot_leads_dot_v1_dot_follow__up__service__pb2.GetFollowUpRulesRequest.SerializeToString,
+            crm_dot_leads_dot_v1_dot_follow__up__pb2.FollowUpRules.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateFollowUpRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.leads.v1.FollowUpService/UpdateFollowUpRules',
+            crm_dot_leads_dot_v1_dot_follow__up__service__pb2.UpdateFollowUpRulesRequest.SerializeToString,
+            crm_dot_leads_dot_v1_dot_follow__up__pb2.FollowUpRules.FromString,
             options,
             channel_credentials,
             insecure,

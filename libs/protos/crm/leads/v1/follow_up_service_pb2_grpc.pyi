@@ -42,6 +42,10 @@ class FollowUpServiceStub:
     """Lists follow-ups."""
     LogFollowUp: _grpc.UnaryUnaryMultiCallable[_follow_up_service_pb2.LogFollowUpRequest, _follow_up_pb2.FollowUp]
     """Logs a follow-up on a customer. Fails with NOT_FOUND if the customer does not exist or is not visible."""
+    GetFollowUpRules: _grpc.UnaryUnaryMultiCallable[_follow_up_service_pb2.GetFollowUpRulesRequest, _follow_up_pb2.FollowUpRules]
+    """Returns the rules by which follow-ups are judged."""
+    UpdateFollowUpRules: _grpc.UnaryUnaryMultiCallable[_follow_up_service_pb2.UpdateFollowUpRulesRequest, _follow_up_pb2.FollowUpRules]
+    """Changes the rules, for follow-ups that are logged from then on. Needs the scope ALL."""
 
 @_typing.type_check_only
 class FollowUpServiceAsyncStub(FollowUpServiceStub):
@@ -56,6 +60,10 @@ class FollowUpServiceAsyncStub(FollowUpServiceStub):
     """Lists follow-ups."""
     LogFollowUp: _aio.UnaryUnaryMultiCallable[_follow_up_service_pb2.LogFollowUpRequest, _follow_up_pb2.FollowUp]  # type: ignore[assignment]
     """Logs a follow-up on a customer. Fails with NOT_FOUND if the customer does not exist or is not visible."""
+    GetFollowUpRules: _aio.UnaryUnaryMultiCallable[_follow_up_service_pb2.GetFollowUpRulesRequest, _follow_up_pb2.FollowUpRules]  # type: ignore[assignment]
+    """Returns the rules by which follow-ups are judged."""
+    UpdateFollowUpRules: _aio.UnaryUnaryMultiCallable[_follow_up_service_pb2.UpdateFollowUpRulesRequest, _follow_up_pb2.FollowUpRules]  # type: ignore[assignment]
+    """Changes the rules, for follow-ups that are logged from then on. Needs the scope ALL."""
 
 class FollowUpServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps the record of touches with customers. Whoever sees a customer sees its follow-ups; an author always
@@ -85,5 +93,21 @@ class FollowUpServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_follow_up_pb2.FollowUp, _abc.Awaitable[_follow_up_pb2.FollowUp]]:
         """Logs a follow-up on a customer. Fails with NOT_FOUND if the customer does not exist or is not visible."""
+
+    @_abc_1.abstractmethod
+    def GetFollowUpRules(
+        self,
+        request: _follow_up_service_pb2.GetFollowUpRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_follow_up_pb2.FollowUpRules, _abc.Awaitable[_follow_up_pb2.FollowUpRules]]:
+        """Returns the rules by which follow-ups are judged."""
+
+    @_abc_1.abstractmethod
+    def UpdateFollowUpRules(
+        self,
+        request: _follow_up_service_pb2.UpdateFollowUpRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_follow_up_pb2.FollowUpRules, _abc.Awaitable[_follow_up_pb2.FollowUpRules]]:
+        """Changes the rules, for follow-ups that are logged from then on. Needs the scope ALL."""
 
 def add_FollowUpServiceServicer_to_server(servicer: FollowUpServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
