@@ -27,7 +27,7 @@ from gateway.types.customers import (
     TimelineEntry,
 )
 
-_OUTPUT = {"owner_department", "last_follow_up_time", "creator", "create_time", "update_time"}
+_OUTPUT = {"owner_department", "last_follow_up_time", "last_effective_follow_up_time", "creator", "create_time", "update_time"}
 
 
 @strawberry.type

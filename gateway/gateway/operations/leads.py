@@ -12,7 +12,7 @@ from gateway.inputs import Input, derive_input
 from gateway.nodes import Key
 from gateway.operations.fetching import get_follow_up, pages
 from gateway.operations.requests import RequestId
-from gateway.types.leads import FollowUp
+from gateway.types.leads import FollowUp, FollowUpRules
 
 
 def of_customer(customer: str) -> filter_pb2.Filter:
@@ -57,14 +57,38 @@ class LeadsQuery:
         )
         return await connect(first, after, FollowUp, fetch)
 
+    @field("The rules by which follow-ups are judged.")
+    async def follow_up_rules(self, info: Info) -> FollowUpRules | None:
+        request = follow_up_service_pb2.GetFollowUpRulesRequest()
+        return FollowUpRules(await info.context.calls(info.context.services.follow_ups.GetFollowUpRules, request))
+
+
+@derive_input(follow_up_pb2.CheckIn, required={"latitude", "longitude", "accuracy_metres", "time"})
+class CheckInInput(Input[follow_up_pb2.CheckIn]):
+    pass
+
 
 @derive_input(
     follow_up_pb2.FollowUp,
     required={"customer", "method", "content"},
-    hide={"name", "author", "remind_time", "assignee", "follows_owner", "create_time"},
+    hide={
+        "name",
+        "author",
+        "remind_time",
+        "assignee",
+        "follows_owner",
+        "create_time",
+        "verdict",
+        "verdict_reasons",
+    },
     references={"customer", "contact"},
 )
 class LogFollowUpInput(Input[follow_up_pb2.FollowUp]):
+    request_id: RequestId = None
+
+
+@derive_input(follow_up_pb2.FollowUpRules, hide={"name"})
+class UpdateFollowUpRulesInput(Input[follow_up_pb2.FollowUpRules]):
     request_id: RequestId = None
 
 
@@ -76,3 +100,14 @@ class LeadsMutation:
             follow_up=input.to_proto(), request_id=input.request_id or ""
         )
         return FollowUp(await info.context.calls(info.context.services.follow_ups.LogFollowUp, request))
+
+    @mutation("Changes the rules by which follow-ups are judged, for those that are logged from then on.")
+    async def update_follow_up_rules(
+        self,
+        info: Info,
+        input: UpdateFollowUpRulesInput,  # noqa: A002
+    ) -> FollowUpRules | None:
+        request = follow_up_service_pb2.UpdateFollowUpRulesRequest(
+            rules=input.to_proto(), update_mask=input.mask(), request_id=input.request_id or ""
+        )
+        return FollowUpRules(await info.context.calls(info.context.services.follow_ups.UpdateFollowUpRules, request))

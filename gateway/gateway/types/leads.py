@@ -28,6 +28,11 @@ class FollowUp(Record[follow_up_pb2.FollowUp], Node):
         return next((contact for contact in contacts if contact.wire.name == name), None)
 
 
+@derive(follow_up_pb2.FollowUpRules, required={"etag"})
+class FollowUpRules(Record[follow_up_pb2.FollowUpRules]):
+    pass
+
+
 @derive(
     lead_pb2.Lead,
     required={"status", "etag"},

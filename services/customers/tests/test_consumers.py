@@ -42,8 +42,29 @@ def test_a_logged_follow_up_enters_the_timeline_once(database, organisation, clo
         "FOLLOW_UP_LOGGED",
         organisation.li.name,
     )
-    assert entry.details == {"method": "VISIT"}
-    assert stored.last_follow_up_time == entry.occur_time
+    assert entry.details == {"method": "VISIT", "effective": True}
+    assert stored.last_follow_up_time == stored.last_effective_follow_up_time == entry.occur_time
+
+
+def test_a_follow_up_that_does_not_count_is_kept_and_moves_no_clock(database, organisation, clock):
+    with database.write(organisation.li.caller()) as session:
+        customer = create_customer(session, CustomerDraft({"display_name": "华诚"}, {}))
+    data = {
+        "follow_up": f"followUps/{new_id()}",
+        "customer": customer.name,
+        "method": "CALL",
+        "summary": "再联系",
+        "author": organisation.li.name,
+        "occur_time": "2026-03-02T05:00:00Z",
+        "effective": False,
+        "verdict_reasons": ["TOO_SHORT"],
+    }
+    deliver(database, "leads", "FollowUpLogged", data, clock, new_id())
+    with database.read(ME) as session:
+        [entry] = session.scalars(select(TimelineEntry))
+        stored = session.get_one(Customer, customer.id)
+    assert entry.details == {"method": "CALL", "effective": False}
+    assert (stored.last_follow_up_time, stored.last_effective_follow_up_time) == (entry.occur_time, None)
 
 
 def test_the_organisation_is_followed(database, clock):

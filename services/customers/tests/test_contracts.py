@@ -103,7 +103,7 @@ def test_a_customer_survives_the_way_in_and_out():
 def test_every_field_of_a_customer_is_mapped():
     entity = stored(mapping.draft_from_proto(FULL))
     entity.owner_id = entity.owner_department_id = entity.id
-    entity.last_follow_up_time = entity.held_since = entity.create_time
+    entity.last_follow_up_time = entity.last_effective_follow_up_time = entity.held_since = entity.create_time
     entity.pool_id, entity.locked, entity.identity_number_shown = entity.id, True, "E***"
     message = mapping.customer_to_proto(entity)
     mapped = {field.name for field in message.DESCRIPTOR.fields} - {"hidden_fields"}
@@ -113,7 +113,7 @@ def test_every_field_of_a_customer_is_mapped():
 def test_every_field_of_a_customer_but_derived_ones_is_audited():
     entity = stored(mapping.draft_from_proto(FULL))
     entity.owner_id = entity.owner_department_id = entity.id
-    entity.last_follow_up_time = entity.held_since = entity.create_time
+    entity.last_follow_up_time = entity.last_effective_follow_up_time = entity.held_since = entity.create_time
     entity.pool_id, entity.locked, entity.identity_number_shown = entity.id, True, "E***"
     derived = {"id", "name_key", "search_text", "grams", "update_time", "owner_id", "owner_department_id"}
     derived |= {"owner_department_path", "pool_id", "pool_entry_time"}

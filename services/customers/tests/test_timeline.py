@@ -21,9 +21,17 @@ def customer(database, organisation):
         return create_customer(session, CustomerDraft({"display_name": "上海华诚科技有限公司"}, {}))
 
 
-def follow_up(customer_id, occur_time, summary="谈妥", event_id=None):
+def follow_up(customer_id, occur_time, summary="谈妥", event_id=None, *, effective=True):
     return FollowUp(
-        event_id or new_id(), customer_id, "leads", f"followUps/{new_id()}", "users/x", "CALL", summary, occur_time
+        event_id=event_id or new_id(),
+        customer_id=customer_id,
+        source="leads",
+        resource=f"followUps/{new_id()}",
+        actor="users/x",
+        method="CALL",
+        summary=summary,
+        occur_time=occur_time,
+        effective=effective,
     )
 
 

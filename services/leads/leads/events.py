@@ -17,6 +17,8 @@ class FollowUpLogged:
     summary: str
     author: str
     occur_time: datetime
+    effective: bool
+    verdict_reasons: list[str]
 
 
 @dataclass(frozen=True)

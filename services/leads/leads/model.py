@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from chassis.db import NAMING, UtcDateTime
@@ -11,7 +11,7 @@ from chassis.formats import company_key
 from chassis.names import make_name, new_id
 from chassis.search import grams, search_text
 from sqlalchemy import BigInteger, CheckConstraint, Index, MetaData, Text, false, text
-from sqlalchemy.dialects.postgresql import ARRAY, INTEGER
+from sqlalchemy.dialects.postgresql import ARRAY, INTEGER, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # Orders and prefixes must not depend on the locale that a database was made with.
@@ -31,6 +31,7 @@ class Base(DeclarativeBase):
         str: Plain,
         list[str]: ARRAY(Text),
         list[int]: ARRAY(INTEGER),
+        dict[str, Any]: JSONB(none_as_null=True),
     }
 
 
@@ -76,6 +77,15 @@ class FollowUp(Base):
     follows_owner: Mapped[bool] = mapped_column(server_default=false(), default=False)
     """True if whoever owns the customer is reminded, and the assignee only if nobody does."""
     create_time: Mapped[datetime]
+    duration_seconds: Mapped[int | None]
+    """How long a call took."""
+    inbound: Mapped[bool] = mapped_column(server_default=false(), default=False)
+    """True if the customer got in touch, or answered."""
+    check_in: Mapped[dict[str, Any] | None]
+    """See `leads.effectiveness.CheckIn`."""
+    verdict: Mapped[str | None]
+    """Whether it counts, see `leads.effectiveness`; None for what was logged before anybody judged."""
+    verdict_reasons: Mapped[list[str]] = mapped_column(server_default="{}", default=list)
 
     @property
     def name(self) -> str:
@@ -86,6 +96,19 @@ class FollowUp(Base):
     def planner(self) -> str:
         """Who is to get in touch again, unless it is the customer's owner: a resource name."""
         return make_name("users", self.assignee_id) or self.author
+
+
+class FollowUpRules(Base):
+    """The one row that holds the rules by which follow-ups are judged, once the company has set them."""
+
+    __tablename__ = "follow_up_rules"
+    __table_args__ = (CheckConstraint("id = 1", name="single"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=1)
+    version: Mapped[int]
+    rules: Mapped[dict[str, Any]]
+    """See `leads.effectiveness.EffectivenessRules`."""
+    update_time: Mapped[datetime]
 
 
 class LeadStatus(StrEnum):

@@ -12,6 +12,7 @@ from chassis.paging import Page, SortKey
 from chassis.sharing import ANY_LEVEL, COLLABORATION, Reachable
 from sqlalchemy import ColumnElement, or_, select
 
+from leads.effectiveness import Verdict
 from leads.model import CUSTOMER, FollowUp, FollowUpMethod, KnownCustomer
 
 _METHODS = tuple(FollowUpMethod)
@@ -31,6 +32,7 @@ REGISTRY = FieldRegistry(
             sortable=True,
             index="ix_follow_up_next_contact_time",
         ),
+        Field("verdict", FieldKind.ENUM, FollowUp.verdict, choices=tuple(Verdict), index="none: narrows"),
         Field("create_time", FieldKind.TIME, FollowUp.create_time, sortable=True, index="ix_follow_up_create_time"),
     ),
     entity="follow_up",

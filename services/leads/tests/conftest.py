@@ -18,7 +18,9 @@ from leads.usecases.learn_customers import CustomerFacts, learn_customers
 from sqlalchemy import text
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
-TABLES = "lead, follow_up, known_customer, known_user, known_department, outbox, audit_entry, record_share"
+TABLES = (
+    "lead, follow_up, follow_up_rules, known_customer, known_user, known_department, outbox, audit_entry, record_share"
+)
 
 
 @pytest.fixture(scope="module")

@@ -10,17 +10,20 @@ from crm.leads.v1 import events_pb2, follow_up_pb2, lead_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import ParseDict
 from leads import lead_mapping, mapping, model
+from leads.effectiveness import EffectivenessRules, Verdict, VerdictReason
 from leads.events import FollowUpLogged, LeadCreated, LeadDeleted, LeadState, LeadUpdated
 from leads.lead_queries import LEAD_FIELDS
 from leads.main import SERVICE
-from leads.model import Base, FollowUp, Lead
+from leads.model import Base, FollowUp, FollowUpRules, Lead
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
 
 STATE = LeadState("leads/1", 2, "华诚", "NEW", "PENDING_APPROVAL", "users/1", "a/b/", "users/2", "partners/1")
 SAMPLES = [
-    FollowUpLogged("followUps/1", "customers/1", "CALL", "谈妥", "users/1", NOON),
+    FollowUpLogged(
+        "followUps/1", "customers/1", "CALL", "谈妥", "users/1", NOON, effective=True, verdict_reasons=["LONG_CALL"]
+    ),
     LeadCreated("leads/1", 1, STATE),
     LeadUpdated("leads/1", 2, STATE, ["status"]),
     LeadDeleted("leads/1", 3),
@@ -115,15 +118,40 @@ def test_a_follow_up_survives_the_way_in_and_out():
         contact=f"contacts/{new_id()}",
         occur_time=NOON,
         next_contact_time=NOON,
+        duration_seconds=61,
+        inbound=True,
+        check_in=follow_up_pb2.CheckIn(latitude=31.2, longitude=121.5, accuracy_metres=20, time=NOON),
     )
     draft = mapping.draft_from_proto(given)
     entity = FollowUp(
-        id=new_id(), **vars(draft), author="users/1", reminder_open=False, remind_time=NOON, create_time=NOON
+        id=new_id(),
+        **vars(draft) | {"check_in": draft.check_in.to_json()},
+        author="users/1",
+        reminder_open=False,
+        remind_time=NOON,
+        create_time=NOON,
+        verdict="EFFECTIVE",
+        verdict_reasons=["LONG_CALL", "INBOUND_REPLY"],
     )
     entity.assignee_id, entity.follows_owner = new_id(), True
     message = mapping.follow_up_to_proto(entity)
     message.hidden_fields.append("content")  # which the edge does
     assert {field.name for field, _ in message.ListFields()} == {field.name for field in message.DESCRIPTOR.fields}
-    for field in ("name", "author", "remind_time", "create_time", "assignee", "follows_owner", "hidden_fields"):
+    output = ("name", "author", "remind_time", "create_time", "assignee", "follows_owner", "verdict", "verdict_reasons")
+    for field in (*output, "hidden_fields"):
         message.ClearField(field)
     assert message == given
+
+
+def test_the_verdicts_and_their_reasons_are_those_of_the_contract():
+    verdicts = {f"FOLLOW_UP_VERDICT_{one}" for one in Verdict} | {"FOLLOW_UP_VERDICT_UNSPECIFIED"}
+    assert verdicts == set(follow_up_pb2.FollowUpVerdict.keys())
+    reasons = {f"FOLLOW_UP_VERDICT_REASON_{one}" for one in VerdictReason} | {"FOLLOW_UP_VERDICT_REASON_UNSPECIFIED"}
+    assert reasons == set(follow_up_pb2.FollowUpVerdictReason.keys())
+
+
+def test_the_rules_survive_the_way_out_and_in():
+    rules = EffectivenessRules(min_call_seconds=90, boilerplate_phrases=("再联系",))
+    message = mapping.rules_to_proto(FollowUpRules(version=3, rules=rules.to_json()))
+    assert {field.name for field, _ in message.ListFields()} == {field.name for field in message.DESCRIPTOR.fields}
+    assert EffectivenessRules(**mapping.rule_changes(message, mapping.RULE_FIELDS)) == rules

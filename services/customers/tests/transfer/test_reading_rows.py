@@ -152,7 +152,14 @@ def test_lines_for_copy_keep_every_character(database):
 
 
 def test_every_column_is_written():
-    left_empty = {"last_follow_up_time", "pool_id", "pool_entry_time", "held_since", "locked"}
+    left_empty = {
+        "last_follow_up_time",
+        "last_effective_follow_up_time",
+        "pool_id",
+        "pool_entry_time",
+        "held_since",
+        "locked",
+    }
     assert set(Customer.__table__.columns.keys()) - left_empty == set(CUSTOMER_COLUMNS)
     assert set(Contact.__table__.columns.keys()) - {"remark"} == set(CONTACT_COLUMNS)
 

@@ -3,11 +3,14 @@
 from typing import Any
 
 from chassis.calls import Calls
+from chassis.masks import changed_paths
 from chassis.names import parse_name
 from crm.leads.v1 import follow_up_pb2, follow_up_service_pb2, follow_up_service_pb2_grpc
 
 from leads import mapping, queries
+from leads.judging import rules_row
 from leads.usecases.log_follow_up import Customers, log_follow_up
+from leads.usecases.update_follow_up_rules import update_follow_up_rules
 
 
 class FollowUpServicer(follow_up_service_pb2_grpc.FollowUpServiceServicer):
@@ -42,4 +45,21 @@ class FollowUpServicer(follow_up_service_pb2_grpc.FollowUpServiceServicer):
             request,
             follow_up_pb2.FollowUp,
             lambda session: mapping.follow_up_to_proto(log_follow_up(session, draft, self.customers)),
+        )
+
+    def GetFollowUpRules(
+        self, request: follow_up_service_pb2.GetFollowUpRulesRequest, context: Any
+    ) -> follow_up_pb2.FollowUpRules:
+        with self.calls.read() as session:
+            return mapping.rules_to_proto(rules_row(session))
+
+    def UpdateFollowUpRules(
+        self, request: follow_up_service_pb2.UpdateFollowUpRulesRequest, context: Any
+    ) -> follow_up_pb2.FollowUpRules:
+        paths = changed_paths(request.rules, request.update_mask, mapping.RULE_FIELDS)
+        changes = mapping.rule_changes(request.rules, paths)
+        return self.calls.write(
+            request,
+            follow_up_pb2.FollowUpRules,
+            lambda session: mapping.rules_to_proto(update_follow_up_rules(session, changes, request.rules.etag)),
         )

@@ -12,12 +12,15 @@ from chassis.errors import Invalid, NotFound, Violation
 from chassis.names import make_name, new_id
 from sqlalchemy import exists, select, update
 
+from leads.effectiveness import CheckIn, Verdict
 from leads.events import FollowUpLogged
+from leads.judging import judge_follow_up
 from leads.model import FollowUp, FollowUpMethod, KnownCustomer, KnownUser
 from leads.queries import REACHABLE
 
 MAX_CONTENT = 5_000
 SUMMARY = 200
+LONGEST_CALL = 24 * 3_600
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far ahead of ours a client's clock may be. What lies ahead counts as now."""
 
@@ -42,6 +45,9 @@ class FollowUpDraft:
     contact_id: UUID | None = None
     occur_time: datetime | None = None
     next_contact_time: datetime | None = None
+    duration_seconds: int | None = None
+    inbound: bool = False
+    check_in: CheckIn | None = None
 
 
 def log_follow_up(session: ServiceSession, draft: FollowUpDraft, customers: Customers) -> FollowUp:
@@ -62,20 +68,32 @@ def log_follow_up(session: ServiceSession, draft: FollowUpDraft, customers: Cust
         # What was due before it was logged is history brought in late, and nobody waits for it.
         reminder_open=draft.next_contact_time is not None and draft.next_contact_time > session.now,
         remind_time=None,
+        duration_seconds=draft.duration_seconds,
+        inbound=draft.inbound,
+        check_in=draft.check_in.to_json() if draft.check_in is not None else None,
         create_time=session.now,
     )
+    judgement = judge_follow_up(session, follow_up)
+    follow_up.verdict, follow_up.verdict_reasons = judgement.verdict, list(judgement.reasons)
     _close_reminders(session, follow_up)
     session.add(follow_up)
     session.flush()
     audit.record(session, "follow_up.log", follow_up.name, None, _snapshot(follow_up))
-    customer = make_name("customers", follow_up.customer_id)
-    outbox.emit(
-        session,
-        FollowUpLogged(
-            follow_up.name, customer, follow_up.method, content[:SUMMARY], follow_up.author, follow_up.occur_time
-        ),
-    )
+    outbox.emit(session, _logged(follow_up))
     return follow_up
+
+
+def _logged(follow_up: FollowUp) -> FollowUpLogged:
+    return FollowUpLogged(
+        follow_up=follow_up.name,
+        customer=make_name("customers", follow_up.customer_id),
+        method=follow_up.method,
+        summary=follow_up.content[:SUMMARY],
+        author=follow_up.author,
+        occur_time=follow_up.occur_time,
+        effective=follow_up.verdict == Verdict.EFFECTIVE,
+        verdict_reasons=list(follow_up.verdict_reasons),
+    )
 
 
 def _judge(session: ServiceSession, draft: FollowUpDraft) -> str:
@@ -96,11 +114,30 @@ def _judge(session: ServiceSession, draft: FollowUpDraft) -> str:
     if draft.next_contact_time is not None and draft.next_contact_time <= occur_time:
         message = "the next contact comes after this one"
         faults.append(Violation("next_contact_time", "INVALID_NEXT_CONTACT_TIME", message))
+    faults += _faults_of_evidence(session, draft)
     if faults:
         reason = faults[0].reason if len(faults) == 1 else "INVALID_FIELDS"
         field = faults[0].field if len(faults) == 1 else ""
         raise Invalid(reason, "; ".join(fault.message for fault in faults), field=field, violations=faults)
     return content
+
+
+def _faults_of_evidence(session: ServiceSession, draft: FollowUpDraft) -> list[Violation]:
+    """What is wrong with what is to show that a follow-up took place."""
+    faults: list[Violation] = []
+    if draft.duration_seconds is not None and not 0 < draft.duration_seconds <= LONGEST_CALL:
+        message = f"it takes from 1 to {LONGEST_CALL:,} seconds"
+        faults.append(Violation("duration_seconds", "OUT_OF_RANGE", message))
+    check_in = draft.check_in
+    if check_in is None:
+        return faults
+    if not (abs(check_in.latitude) <= 90 and abs(check_in.longitude) <= 180):
+        faults.append(Violation("check_in", "INVALID_POSITION", "latitudes go to 90 degrees, longitudes to 180"))
+    if not 0 < check_in.accuracy_metres < float("inf"):
+        faults.append(Violation("check_in.accuracy_metres", "OUT_OF_RANGE", "say how exact the position is, in metres"))
+    if check_in.time > session.now + CLOCK_TOLERANCE:
+        faults.append(Violation("check_in.time", "TIME_IN_FUTURE", "what has not happened yet cannot be logged"))
+    return faults
 
 
 def _require_customer(session: ServiceSession, customer_id: UUID, customers: Customers) -> None:
@@ -147,5 +184,10 @@ def _snapshot(follow_up: FollowUp) -> dict[str, object]:
         "contact": make_name("contacts", follow_up.contact_id),
         "occur_time": follow_up.occur_time.isoformat(),
         "next_contact_time": follow_up.next_contact_time.isoformat() if follow_up.next_contact_time else "",
+        "duration_seconds": follow_up.duration_seconds,
+        "inbound": follow_up.inbound,
+        "check_in": follow_up.check_in,
+        "verdict": follow_up.verdict,
+        "verdict_reasons": follow_up.verdict_reasons,
     }
     return {key: value for key, value in values.items() if value}
