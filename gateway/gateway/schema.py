@@ -26,6 +26,7 @@ from gateway.operations.offboarding import OffboardingsMutation, OffboardingsQue
 from gateway.operations.organisation import OrganisationMutation, OrganisationQuery
 from gateway.operations.partners import PartnersMutation, PartnersQuery
 from gateway.operations.personal_data import PersonalDataMutation
+from gateway.operations.ownership import OwnershipMutation, OwnershipQuery
 from gateway.operations.pools import PoolsMutation, PoolsQuery
 from gateway.operations.purchases import PurchasesMutation, PurchasesQuery
 from gateway.operations.recycling import RecyclingMutation, RecyclingQuery
@@ -59,6 +60,9 @@ class Query(
     IdentityProvidersQuery,
     SecondFactorsQuery,
     AccountsQuery,
+    PoolAllocationsQuery,
+    OwnershipQuery,
+    PurchasesQuery,
     SavedViewsQuery,
     OffboardingsQuery,
     OrganisationQuery,
@@ -92,6 +96,9 @@ class Mutation(
     OffboardingsMutation,
     OrganisationMutation,
     TestClocksMutation,
+    PoolAllocationsMutation,
+    OwnershipMutation,
+    PurchasesMutation,
 ):
     pass
 

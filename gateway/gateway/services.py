@@ -18,6 +18,9 @@ from crm.customers.v1 import (
     rfm_service_pb2_grpc,
     transfer_service_pb2_grpc,
 )
+    merge_service_pb2_grpc,
+    ownership_service_pb2_grpc,
+    pool_allocation_service_pb2_grpc,
 from crm.identity.v1 import (
     account_service_pb2_grpc,
     auth_service_pb2_grpc,
@@ -58,6 +61,9 @@ if TYPE_CHECKING:
     from crm.identity.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
     from crm.identity.v1.client_service_pb2_grpc import ClientServiceAsyncStub
     from crm.identity.v1.department_service_pb2_grpc import DepartmentServiceAsyncStub
+    from crm.customers.v1.merge_service_pb2_grpc import MergeServiceAsyncStub
+    from crm.customers.v1.ownership_service_pb2_grpc import OwnershipServiceAsyncStub
+    from crm.customers.v1.pool_allocation_service_pb2_grpc import PoolAllocationServiceAsyncStub
     from crm.identity.v1.identity_provider_service_pb2_grpc import IdentityProviderServiceAsyncStub
     from crm.identity.v1.offboarding_service_pb2_grpc import OffboardingServiceAsyncStub
     from crm.identity.v1.oidc_sign_in_service_pb2_grpc import OidcSignInServiceAsyncStub
@@ -205,6 +211,9 @@ class Services:
             )
         return stub
 
+        self.ownership: OwnershipServiceAsyncStub = self._stub(
+            "customers", ownership_service_pb2_grpc.OwnershipServiceStub
+        )
     def method(self, callable_: object) -> Method:
         """What is known of a method of one of the clients."""
         return self._methods[callable_]

@@ -22,6 +22,7 @@ from customers.model.duplicates import (
     MergedRow,
 )
 from customers.model.pools import (
+from customers.model.ownership import OwnershipPolicy
     ChangeKind,
     HoldingChange,
     Pool,
@@ -57,6 +58,9 @@ __all__ = [
     "ExtensionState",
     "HoldingChange",
     "KnownDepartment",
+    "MergedCustomer",
+    "MergedRow",
+    "OwnershipPolicy",
     "KnownUser",
     "Pool",
     "PoolMember",
