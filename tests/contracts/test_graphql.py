@@ -54,6 +54,7 @@ COLLECTIONS = {
 SCALARS = {
     "String": "x",
     "Int": 1,
+    "BigInt": 1,
     "Float": 1.0,
     "Boolean": False,
     "DateTime": "2026-01-01T00:00:00Z",

@@ -112,3 +112,47 @@ def test_a_customer_falls_back_on_day_eight_with_reason_rule_and_former_owner(or
         f"{theatre.pool}/rules/1",
     )
     assert (change["previousHolder"], change["holder"]) == (theatre.rep_id, theatre.pool)
+
+
+PREVIEW = """query($pool: ID!, $date: Date, $after: String) {
+  recyclingPreview(pool: $pool, date: $date, first: 2, after: $after) {
+    nodes { customerId dueDate reason } pageInfo { endCursor hasNextPage }
+    counts { date total byRule { key count } byLevel { key count } byOwner { key count } } } }"""
+COMPARE = """query($drafts: [RecycleDraftInput!]!) { recyclingComparison(drafts: $drafts) {
+  gained lost nodes { customerId gained reason } } }"""
+
+
+@pytest.mark.feature("Z3")
+def test_what_is_foreseen_in_the_evening_is_what_is_taken_at_night(organisation, admin, today):
+    theatre = Theatre(organisation, admin)
+    foreseen = {theatre.customer(level="A") for _ in range(3)}
+    others = [theatre.customer(level="C"), theatre.customer(level="A", status="WON")]
+    theatre.pass_to(today + timedelta(days=7), 20)
+    pages = [admin.run(PREVIEW, pool=theatre.pool)["recyclingPreview"]]
+    while pages[-1]["pageInfo"]["hasNextPage"]:
+        after = pages[-1]["pageInfo"]["endCursor"]
+        pages.append(admin.run(PREVIEW, pool=theatre.pool, after=after)["recyclingPreview"])
+    listed = [one["customerId"] for page in pages for one in page["nodes"]]
+    assert sorted(listed) == sorted(foreseen)
+    night = str(today + timedelta(days=8))
+    assert pages[0]["counts"] == {
+        "date": night,
+        "total": 3,
+        "byRule": [{"key": f"{theatre.pool}/rules/1", "count": 3}],
+        "byLevel": [{"key": "A", "count": 3}],
+        "byOwner": [{"key": theatre.rep_id, "count": 3}],
+    }
+    draft = {"poolId": theatre.pool, "recycle": {"daysByLevel": {"A": 20, "C": 5}}}
+    difference = admin.run(COMPARE, drafts=[draft])["recyclingComparison"]
+    assert (difference["gained"], difference["lost"]) == (1, 3)
+    gained = {one["customerId"] for one in difference["nodes"] if one["gained"]}
+    assert gained == {others[0]}
+    history = """query($drafts: [RecycleDraftInput!]) { recyclingHistory(days: 8, drafts: $drafts) {
+      days { date wouldHave taken } approximations } }"""
+    shorter = {"poolId": theatre.pool, "recycle": {"days": 3}}
+    days = admin.run(history, drafts=[shorter])["recyclingHistory"]["days"]
+    would_have = {one["date"]: one["wouldHave"] for one in days}
+    assert would_have[str(today + timedelta(days=4))] >= 4
+    theatre.pass_to(today + timedelta(days=8), 3)
+    taken = {one for one in (*foreseen, *others) if theatre.holders(one) == [theatre.pool]}
+    assert taken == foreseen

@@ -19,6 +19,35 @@ class RecycleRun(Record[recycle_pb2.RecycleRun]):
     pass
 
 
+@derive(recycle_pb2.RecyclingCount)
+class RecyclingCount(Record[recycle_pb2.RecyclingCount]):
+    pass
+
+
+@derive(recycle_pb2.RecyclingCounts, required={"date"})
+class RecyclingCounts(Record[recycle_pb2.RecyclingCounts]):
+    pass
+
+
+@derive(
+    recycle_pb2.RecyclingDifference,
+    required={"customer", "owner", "pool", "reason"},
+    relations={"customer": "customers", "owner": "users"},
+)
+class RecyclingDifference(Record[recycle_pb2.RecyclingDifference]):
+    pass
+
+
+@derive(recycle_pb2.RecyclingDay, required={"date"})
+class RecyclingDay(Record[recycle_pb2.RecyclingDay]):
+    pass
+
+
+@derive(recycle_pb2.RecyclingHistory)
+class RecyclingHistory(Record[recycle_pb2.RecyclingHistory]):
+    pass
+
+
 @derive(recycle_pb2.CustomerStanding, required={"source"}, relations={"customer": "customers"})
 class CustomerStanding(Record[recycle_pb2.CustomerStanding]):
     pass

@@ -103,7 +103,7 @@ def purge_personal_data(session: ServiceSession, due: datetime) -> None:
 
 TIMERS = (
     Timer("customers.allocate", allocate_by_schedule, every=timedelta(minutes=1)),
-    Timer("customers.recycle", running.start, daily_at=time(2)),
+    Timer("customers.recycle", running.start, daily_at=running.RUN_AT),
     Timer("customers.refresh", refreshing.refresh_nightly, daily_at=time(4)),
     Timer("customers.purge_jobs", purge_jobs, daily_at=time(3, 30)),
     Timer("customers.purge_shares", purge_shares, daily_at=time(3, 40)),

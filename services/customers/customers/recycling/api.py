@@ -1,13 +1,16 @@
 """The gRPC methods of RecycleService: open a transaction, call, map."""
 
+from datetime import date
 from typing import Any
 
 from chassis.calls import Calls
+from chassis.db import ServiceSession
 from chassis.errors import Conflict
-from chassis.names import parse_name
+from chassis.names import parse_name, parse_optional_name
 from crm.customers.v1 import recycle_pb2, recycle_service_pb2, recycle_service_pb2_grpc
 
-from customers.recycling import mapping, queries
+from customers.pools.flow import parse_day
+from customers.recycling import history, mapping, previews, queries
 from customers.usecases.set_customer_standing import set_customer_standing
 
 
@@ -36,6 +39,51 @@ class RecycleServicer(recycle_service_pb2_grpc.RecycleServiceServicer):
             runs=map(mapping.run_to_proto, page.rows), next_page_token=page.next_token
         )
 
+    def PreviewRecycling(
+        self, request: recycle_service_pb2.PreviewRecyclingRequest, context: Any
+    ) -> recycle_service_pb2.PreviewRecyclingResponse:
+        pool_id = parse_optional_name("pools", request.pool, field="pool")
+        drafts = mapping.drafts_from_proto(request.drafts)
+        with self.calls.read() as session:
+            day = _day(session, request.date)
+            size, token = request.page_size, request.page_token
+            clocks, page = previews.preview(session, day, pool_id, drafts, page_size=size, page_token=token)
+        return recycle_service_pb2.PreviewRecyclingResponse(
+            clocks=[mapping.clock_to_proto(clocks, row) for row in page.rows], next_page_token=page.next_token
+        )
+
+    def CountRecycling(
+        self, request: recycle_service_pb2.CountRecyclingRequest, context: Any
+    ) -> recycle_pb2.RecyclingCounts:
+        pool_id = parse_optional_name("pools", request.pool, field="pool")
+        drafts = mapping.drafts_from_proto(request.drafts)
+        with self.calls.read() as session:
+            day = _day(session, request.date)
+            return mapping.counts_to_proto(day, previews.count(session, day, pool_id, drafts))
+
+    def CompareRecycling(
+        self, request: recycle_service_pb2.CompareRecyclingRequest, context: Any
+    ) -> recycle_service_pb2.CompareRecyclingResponse:
+        drafts = mapping.drafts_from_proto(request.drafts)
+        with self.calls.read() as session:
+            day, size, token = _day(session, request.date), request.page_size, request.page_token
+            in_force, tried, page, (gained, lost) = previews.compare(
+                session, day, drafts, page_size=size, page_token=token
+            )
+        return recycle_service_pb2.CompareRecyclingResponse(
+            differences=[mapping.difference_to_proto(in_force, tried, row) for row in page.rows],
+            next_page_token=page.next_token,
+            gained=gained,
+            lost=lost,
+        )
+
+    def GetRecyclingHistory(
+        self, request: recycle_service_pb2.GetRecyclingHistoryRequest, context: Any
+    ) -> recycle_pb2.RecyclingHistory:
+        drafts = mapping.drafts_from_proto(request.drafts)
+        with self.calls.read() as session:
+            return mapping.history_to_proto(history.history(session, request.days or 30, drafts))
+
     def SetCustomerStanding(
         self, request: recycle_service_pb2.SetCustomerStandingRequest, context: Any
     ) -> recycle_pb2.CustomerStanding:
@@ -46,3 +94,7 @@ class RecycleServicer(recycle_service_pb2_grpc.RecycleServiceServicer):
             recycle_pb2.CustomerStanding,
             lambda session: mapping.standing_to_proto(set_customer_standing(session, customer_id, standing)),
         )
+
+
+def _day(session: ServiceSession, stated: str) -> date:
+    return parse_day(stated, path="date") if stated else previews.next_run(session)

@@ -7,7 +7,7 @@ calendar: a customer whose clock started on day S and runs for N days falls back
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from chassis.db import ServiceSession, UtcDateTime
@@ -58,6 +58,10 @@ _FOLLOWED: ColumnElement[Any] = func.greatest(
 )
 
 
+Drafts = Mapping[UUID, RecycleRule | None]
+"""By pool: rules that are only tried, None for a pool that customers shall not fall into."""
+
+
 @dataclass(frozen=True)
 class PoolOfDay:
     """A pool and the rules that hold in it on the day."""
@@ -69,25 +73,18 @@ class PoolOfDay:
     recycle: RecycleRule | None
 
 
-class Clock(NamedTuple):
-    """The columns of a statement of clocks, after the id, owner and level of the customer."""
-
-    place: int | None
-    """Which of `Clocks.pools` it falls into."""
-    start_time: Any
-    days: int | None
-    extension_days: int
-    protections: list[str]
-    due_date: date | None
-    reason: str | None
-
-
 class Clocks:
     """Reckons the clocks of customers on a day, by the rules of that day or by drafts."""
 
     def __init__(
-        self, session: ServiceSession, day: date, drafts: Mapping[UUID, RecycleRule | None] | None = None
+        self,
+        session: ServiceSession,
+        day: date,
+        drafts: Drafts | None = None,
+        *,
+        path: ColumnElement[Any] = _CUSTOMER.owner_department_path,
     ) -> None:
+        """Owners are reckoned to the department `path` of their customers, unless another column tells it."""
         self._session, self.day, self._zone = session, day, organisation(session).zone.key
         drafts = drafts or {}
         open_ones = [pool for pool in all_pools(session) if not pool.disabled]
@@ -100,9 +97,9 @@ class Clocks:
             if pool.id in rules
         ]
         """In the order in which they are tried. Pools whose rules begin to hold later take nothing yet."""
-        place = select(self._place(_CUSTOMER.owner_department_path).label("place"))
+        place = select(self._place(path).label("place"))
         # OFFSET 0 keeps PostgreSQL from working an expression out again wherever it is used.
-        self._placement = place.correlate(Customer.__table__).offset(0).lateral("placement")
+        self._placement = place.correlate(Customer.__table__, path.table).offset(0).lateral("placement")
         self.place: ColumnElement[Any] = self._placement.c.place
         self._standing = _standing().lateral("standing")
         self._reckoned = self._reckoning().lateral("reckoned")
@@ -113,7 +110,7 @@ class Clocks:
         return self.pools[place - 1] if place else None
 
     def columns(self) -> list[ColumnElement[Any]]:
-        """What `Clock` holds."""
+        """All that is told of a clock; `place` is that of `pool_at`."""
         return [
             self.place.label("place"),
             self._reckoned.c.start_time,
@@ -126,15 +123,22 @@ class Clocks:
 
     def select(self, *columns: ColumnElement[Any]) -> Select[Any]:
         """A statement of customers with owners. It may ask for any of `columns()` and of customers."""
-        return (
-            select(*columns)
-            .select_from(Customer.__table__)
-            .join(self._placement, true())
-            .join(self._standing, true())
-            .join(self._reckoned, true())
-            .join(self._extended, true())
-            .where(_CUSTOMER.owner_id.is_not(None))
-        )
+        statement = self.joined(select(*columns).select_from(Customer.__table__)).join(self._extended, true())
+        return statement.where(_CUSTOMER.owner_id.is_not(None))
+
+    def joined(self, statement: Select[Any]) -> Select[Any]:
+        """A statement of customers with what is reckoned of them, but for extensions."""
+        return statement.join(self._placement, true()).join(self._standing, true()).join(self._reckoned, true())
+
+    @property
+    def reckoned(self) -> Any:
+        """The columns `days`, `trigger`, `ceiling_days`, `hard` and `soft`: what the rule and the protections say."""
+        return self._reckoned.c
+
+    @property
+    def last_opportunity_time(self) -> ColumnElement[Any]:
+        """When the newest opportunity was created."""
+        return self._standing.c.last_opportunity_time
 
     @property
     def due_date(self) -> ColumnElement[Any]:

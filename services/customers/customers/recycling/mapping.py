@@ -1,12 +1,16 @@
 """From rows to messages and from messages to what the use cases take. Pure."""
 
-from datetime import UTC
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date
 from typing import Any
 
-from chassis.names import make_name
+from chassis.errors import Invalid
+from chassis.names import make_name, parse_name
 from crm.customers.v1 import pool_pb2, recycle_pb2
 
-from customers.recycling.clocks import Clocks
+from customers.pools.mapping import recycle_from_proto
+from customers.recycling.clocks import Clocks, Drafts
+from customers.recycling.history import APPROXIMATIONS
 from customers.usecases.set_customer_standing import Standing
 
 
@@ -70,4 +74,52 @@ def standing_to_proto(kept: Any) -> recycle_pb2.CustomerStanding:
         overdue_receivables=kept.overdue_receivables,
         open_tickets=kept.open_tickets,
         last_opportunity_time=kept.last_opportunity_time,
+    )
+
+
+def drafts_from_proto(messages: Iterable[recycle_pb2.RecycleDraft]) -> Drafts:
+    """Rules to try. Raises Invalid, also for two rules of one pool."""
+    drafts = {}
+    for at, message in enumerate(messages):
+        pool_id = parse_name("pools", message.pool, field=f"drafts[{at}].pool")
+        if pool_id in drafts:
+            raise Invalid("DUPLICATE_DRAFT", "state one rule for each pool", field=f"drafts[{at}].pool")
+        drafts[pool_id] = recycle_from_proto(message.recycle) if message.HasField("recycle") else None
+    return drafts
+
+
+def counts_to_proto(day: date, counts: Mapping[str, Sequence[tuple[Any, int]]]) -> recycle_pb2.RecyclingCounts:
+    """How many customers a run would take."""
+    return recycle_pb2.RecyclingCounts(
+        date=day.isoformat(),
+        total=sum(number for _, number in counts["rule"]),
+        by_rule=[recycle_pb2.RecyclingCount(key=key, count=number) for key, number in counts["rule"]],
+        by_level=[recycle_pb2.RecyclingCount(key=key or "", count=number) for key, number in counts["level"]],
+        by_owner=[
+            recycle_pb2.RecyclingCount(key=make_name("users", key), count=number) for key, number in counts["owner"]
+        ],
+    )
+
+
+def difference_to_proto(in_force: Clocks, tried: Clocks, row: Any) -> recycle_pb2.RecyclingDifference:
+    """A customer that drafts would treat otherwise."""
+    pool = (tried if row.gained else in_force).pool_at(row.place)
+    return recycle_pb2.RecyclingDifference(
+        customer=make_name("customers", row.id),
+        owner=make_name("users", row.owner_id),
+        level=row.level or "",
+        gained=row.gained,
+        pool=pool.pool.name if pool else "",
+        reason=row.reason,
+    )
+
+
+def history_to_proto(days: Iterable[tuple[date, int, int]]) -> recycle_pb2.RecyclingHistory:
+    """How many customers rules would have taken."""
+    return recycle_pb2.RecyclingHistory(
+        days=[
+            recycle_pb2.RecyclingDay(date=day.isoformat(), would_have=would_have, taken=taken)
+            for day, would_have, taken in days
+        ],
+        approximations=APPROXIMATIONS,
     )

@@ -1,6 +1,6 @@
 """The job that does the run of a day: some customers per transaction, and on from there whatever dies."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from uuid import UUID
 
 from chassis.db import ServiceSession
@@ -10,6 +10,9 @@ from chassis.organisation import organisation
 from customers.model import RecycleRunState
 from customers.usecases.recycle_customers import recycle_customers
 from customers.usecases.start_recycling import JOBS, end_run, lock_run, start_recycling
+
+RUN_AT = time(2)
+"""When the run of a day begins, by the organisation's clock."""
 
 
 def job_kind() -> JobKind:

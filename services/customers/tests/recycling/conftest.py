@@ -1,7 +1,7 @@
 """Customers whose clocks run, and the work that is done by the clock."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,7 @@ from ..pools.conftest import Play, play  # noqa: TID252 - the fixtures of a neig
 
 __all__ = ["play"]
 
+NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 TABLES = "customer_standing, recycle_run, recycle_warning, recycle_extension, job, job_error"
 
 
@@ -29,6 +30,13 @@ class Clockwork:
 
     def __init__(self, database: Database, play: Play) -> None:
         self.database, self.play = database, play
+
+    def empty(self) -> None:
+        """Forget all customers and pools, and begin at noon again."""
+        with self.database.engine.begin() as connection:
+            connection.execute(text("TRUNCATE customer, pool, holding_change CASCADE"))
+            connection.execute(text(f"TRUNCATE {TABLES}"))
+        self.database.clock.set(NOON)
 
     def followed(self, customer: UUID) -> None:
         """A follow-up now."""

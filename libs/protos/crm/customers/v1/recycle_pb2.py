@@ -26,19 +26,31 @@ from crm.customers.v1 import pool_pb2 as crm_dot_customers_dot_v1_dot_pool__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63rm/customers/v1/recycle.proto\x12\x10\x63rm.customers.v1\x1a\x1b\x63rm/customers/v1/pool.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x01\n\x10\x43ustomerStanding\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x1a\n\x12open_opportunities\x18\x04 \x01(\x05\x12\x1b\n\x13overdue_receivables\x18\x05 \x01(\x05\x12\x14\n\x0copen_tickets\x18\x06 \x01(\x05\x12\x39\n\x15last_opportunity_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcb\x02\n\x0cRecycleClock\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12\r\n\x05level\x18\x03 \x01(\t\x12\x0c\n\x04pool\x18\x04 \x01(\t\x12\x0c\n\x04rule\x18\x05 \x01(\t\x12\x31\n\x07trigger\x18\x06 \x01(\x0e\x32 .crm.customers.v1.RecycleTrigger\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x64\x61ys\x18\x08 \x01(\x05\x12\x16\n\x0e\x65xtension_days\x18\t \x01(\x05\x12\x31\n\x0bprotections\x18\n \x03(\x0e\x32\x1c.crm.customers.v1.Protection\x12\x10\n\x08\x64ue_date\x18\x0b \x01(\t\x12\x11\n\tdays_left\x18\x0c \x01(\x05\x12\x0e\n\x06reason\x18\r \x01(\t\"\xbd\x01\n\nRecycleRun\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.crm.customers.v1.RecycleRunState\x12\x10\n\x08recycled\x18\x03 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x92\x01\n\x0fRecycleRunState\x12!\n\x1dRECYCLE_RUN_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19RECYCLE_RUN_STATE_RUNNING\x10\x01\x12\x1f\n\x1bRECYCLE_RUN_STATE_SUCCEEDED\x10\x02\x12\x1c\n\x18RECYCLE_RUN_STATE_FAILED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63rm/customers/v1/recycle.proto\x12\x10\x63rm.customers.v1\x1a\x1b\x63rm/customers/v1/pool.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x01\n\x10\x43ustomerStanding\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x1a\n\x12open_opportunities\x18\x04 \x01(\x05\x12\x1b\n\x13overdue_receivables\x18\x05 \x01(\x05\x12\x14\n\x0copen_tickets\x18\x06 \x01(\x05\x12\x39\n\x15last_opportunity_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcb\x02\n\x0cRecycleClock\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12\r\n\x05level\x18\x03 \x01(\t\x12\x0c\n\x04pool\x18\x04 \x01(\t\x12\x0c\n\x04rule\x18\x05 \x01(\t\x12\x31\n\x07trigger\x18\x06 \x01(\x0e\x32 .crm.customers.v1.RecycleTrigger\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x64\x61ys\x18\x08 \x01(\x05\x12\x16\n\x0e\x65xtension_days\x18\t \x01(\x05\x12\x31\n\x0bprotections\x18\n \x03(\x0e\x32\x1c.crm.customers.v1.Protection\x12\x10\n\x08\x64ue_date\x18\x0b \x01(\t\x12\x11\n\tdays_left\x18\x0c \x01(\x05\x12\x0e\n\x06reason\x18\r \x01(\t\"\xbd\x01\n\nRecycleRun\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.crm.customers.v1.RecycleRunState\x12\x10\n\x08recycled\x18\x03 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"L\n\x0cRecycleDraft\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12.\n\x07recycle\x18\x02 \x01(\x0b\x32\x1d.crm.customers.v1.RecycleRule\"\xc9\x01\n\x0fRecyclingCounts\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x31\n\x07\x62y_rule\x18\x03 \x03(\x0b\x32 .crm.customers.v1.RecyclingCount\x12\x32\n\x08\x62y_level\x18\x04 \x03(\x0b\x32 .crm.customers.v1.RecyclingCount\x12\x32\n\x08\x62y_owner\x18\x05 \x03(\x0b\x32 .crm.customers.v1.RecyclingCount\",\n\x0eRecyclingCount\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"s\n\x13RecyclingDifference\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12\r\n\x05level\x18\x03 \x01(\t\x12\x0e\n\x06gained\x18\x04 \x01(\x08\x12\x0c\n\x04pool\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\"X\n\x10RecyclingHistory\x12,\n\x04\x64\x61ys\x18\x01 \x03(\x0b\x32\x1e.crm.customers.v1.RecyclingDay\x12\x16\n\x0e\x61pproximations\x18\x02 \x03(\t\"?\n\x0cRecyclingDay\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\x12\n\nwould_have\x18\x02 \x01(\x03\x12\r\n\x05taken\x18\x03 \x01(\x03*\x92\x01\n\x0fRecycleRunState\x12!\n\x1dRECYCLE_RUN_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19RECYCLE_RUN_STATE_RUNNING\x10\x01\x12\x1f\n\x1bRECYCLE_RUN_STATE_SUCCEEDED\x10\x02\x12\x1c\n\x18RECYCLE_RUN_STATE_FAILED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.customers.v1.recycle_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECYCLERUNSTATE']._serialized_start=851
-  _globals['_RECYCLERUNSTATE']._serialized_end=997
+  _globals['_RECYCLERUNSTATE']._serialized_start=1451
+  _globals['_RECYCLERUNSTATE']._serialized_end=1597
   _globals['_CUSTOMERSTANDING']._serialized_start=115
   _globals['_CUSTOMERSTANDING']._serialized_end=322
   _globals['_RECYCLECLOCK']._serialized_start=325
   _globals['_RECYCLECLOCK']._serialized_end=656
   _globals['_RECYCLERUN']._serialized_start=659
   _globals['_RECYCLERUN']._serialized_end=848
+  _globals['_RECYCLEDRAFT']._serialized_start=850
+  _globals['_RECYCLEDRAFT']._serialized_end=926
+  _globals['_RECYCLINGCOUNTS']._serialized_start=929
+  _globals['_RECYCLINGCOUNTS']._serialized_end=1130
+  _globals['_RECYCLINGCOUNT']._serialized_start=1132
+  _globals['_RECYCLINGCOUNT']._serialized_end=1176
+  _globals['_RECYCLINGDIFFERENCE']._serialized_start=1178
+  _globals['_RECYCLINGDIFFERENCE']._serialized_end=1293
+  _globals['_RECYCLINGHISTORY']._serialized_start=1295
+  _globals['_RECYCLINGHISTORY']._serialized_end=1383
+  _globals['_RECYCLINGDAY']._serialized_start=1385
+  _globals['_RECYCLINGDAY']._serialized_end=1448
 # @@protoc_insertion_point(module_scope)

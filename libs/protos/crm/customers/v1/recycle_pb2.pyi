@@ -216,3 +216,205 @@ class RecycleRun(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecycleRun: _TypeAlias = RecycleRun  # noqa: Y015
+
+@_typing.final
+class RecycleDraft(_message.Message):
+    """A recycle rule that is only tried."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POOL_FIELD_NUMBER: _builtins.int
+    RECYCLE_FIELD_NUMBER: _builtins.int
+    pool: _builtins.str
+    """Required. The pool whose rule it would replace, `pools/{uuid}`."""
+    @_builtins.property
+    def recycle(self) -> _pool_pb2.RecycleRule:
+        """The rule; customers never fall into the pool if not given."""
+
+    def __init__(
+        self,
+        *,
+        pool: _builtins.str = ...,
+        recycle: _pool_pb2.RecycleRule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recycle", b"recycle"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pool", b"pool", "recycle", b"recycle"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecycleDraft: _TypeAlias = RecycleDraft  # noqa: Y015
+
+@_typing.final
+class RecyclingCounts(_message.Message):
+    """How many customers a run would take."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    BY_RULE_FIELD_NUMBER: _builtins.int
+    BY_LEVEL_FIELD_NUMBER: _builtins.int
+    BY_OWNER_FIELD_NUMBER: _builtins.int
+    date: _builtins.str
+    """The day of the run."""
+    total: _builtins.int
+    """All of them."""
+    @_builtins.property
+    def by_rule(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecyclingCount]:
+        """By rule, e.g. `pools/{uuid}/rules/3`, or `pools/{uuid}/draft` for one that is only tried."""
+
+    @_builtins.property
+    def by_level(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecyclingCount]:
+        """By level, `A` to `E`, or empty."""
+
+    @_builtins.property
+    def by_owner(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecyclingCount]:
+        """By owner, `users/{uuid}`."""
+
+    def __init__(
+        self,
+        *,
+        date: _builtins.str = ...,
+        total: _builtins.int = ...,
+        by_rule: _abc.Iterable[Global___RecyclingCount] | None = ...,
+        by_level: _abc.Iterable[Global___RecyclingCount] | None = ...,
+        by_owner: _abc.Iterable[Global___RecyclingCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_level", b"by_level", "by_owner", b"by_owner", "by_rule", b"by_rule", "date", b"date", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecyclingCounts: _TypeAlias = RecyclingCounts  # noqa: Y015
+
+@_typing.final
+class RecyclingCount(_message.Message):
+    """A part of the customers that a run would take."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """What they have in common."""
+    count: _builtins.int
+    """How many they are."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecyclingCount: _TypeAlias = RecyclingCount  # noqa: Y015
+
+@_typing.final
+class RecyclingDifference(_message.Message):
+    """A customer that changed rules would treat otherwise."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    GAINED_FIELD_NUMBER: _builtins.int
+    POOL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    customer: _builtins.str
+    """The customer, `customers/{uuid}`."""
+    owner: _builtins.str
+    """Its owner, `users/{uuid}`."""
+    level: _builtins.str
+    """Its level, `A` to `E`, or empty."""
+    gained: _builtins.bool
+    """True if it would be taken by the drafts and not by the rules in force, false if it is the other way round."""
+    pool: _builtins.str
+    """The pool that it would fall into, `pools/{uuid}`."""
+    reason: _builtins.str
+    """Why it would fall back, e.g. `NO_FOLLOW_UP`."""
+    def __init__(
+        self,
+        *,
+        customer: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        level: _builtins.str = ...,
+        gained: _builtins.bool = ...,
+        pool: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "gained", b"gained", "level", b"level", "owner", b"owner", "pool", b"pool", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecyclingDifference: _TypeAlias = RecyclingDifference  # noqa: Y015
+
+@_typing.final
+class RecyclingHistory(_message.Message):
+    """How many customers rules would have taken in the past."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    APPROXIMATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecyclingDay]:
+        """The days, the oldest first."""
+
+    @_builtins.property
+    def approximations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What of it is not as it was then: `LEVEL_STATUS_AND_PROTECTIONS_AS_OF_NOW`, `DEPARTMENTS_AS_OF_NOW`,
+        `POOL_CONDITIONS_AS_OF_NOW`, `NEWEST_OPPORTUNITY_ONLY`, `NO_EXTENSIONS`, `NO_DELETED_CUSTOMERS`.
+        """
+
+    def __init__(
+        self,
+        *,
+        days: _abc.Iterable[Global___RecyclingDay] | None = ...,
+        approximations: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approximations", b"approximations", "days", b"days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecyclingHistory: _TypeAlias = RecyclingHistory  # noqa: Y015
+
+@_typing.final
+class RecyclingDay(_message.Message):
+    """A day of the past."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATE_FIELD_NUMBER: _builtins.int
+    WOULD_HAVE_FIELD_NUMBER: _builtins.int
+    TAKEN_FIELD_NUMBER: _builtins.int
+    date: _builtins.str
+    """The day."""
+    would_have: _builtins.int
+    """How many customers the rules would have taken from their owners, each at most once from the same owner."""
+    taken: _builtins.int
+    """How many were taken by the rules of then."""
+    def __init__(
+        self,
+        *,
+        date: _builtins.str = ...,
+        would_have: _builtins.int = ...,
+        taken: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "taken", b"taken", "would_have", b"would_have"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecyclingDay: _TypeAlias = RecyclingDay  # noqa: Y015

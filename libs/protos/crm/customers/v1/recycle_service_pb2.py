@@ -26,7 +26,7 @@ from crm.common.v1 import access_pb2 as crm_dot_common_dot_v1_dot_access__pb2
 from crm.customers.v1 import recycle_pb2 as crm_dot_customers_dot_v1_dot_recycle__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&crm/customers/v1/recycle_service.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1e\x63rm/customers/v1/recycle.proto\"\'\n\x17\x45xplainRecyclingRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"?\n\x16ListRecycleRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"^\n\x17ListRecycleRunsResponse\x12*\n\x04runs\x18\x01 \x03(\x0b\x32\x1c.crm.customers.v1.RecycleRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"f\n\x1aSetCustomerStandingRequest\x12\x34\n\x08standing\x18\x01 \x01(\x0b\x32\".crm.customers.v1.CustomerStanding\x12\x12\n\nrequest_id\x18\x02 \x01(\t2\x83\x03\n\x0eRecycleService\x12r\n\x10\x45xplainRecycling\x12).crm.customers.v1.ExplainRecyclingRequest\x1a\x1e.crm.customers.v1.RecycleClock\"\x13\x8a\xe7\x18\x0f\n\rcustomer.read\x12z\n\x0fListRecycleRuns\x12(.crm.customers.v1.ListRecycleRunsRequest\x1a).crm.customers.v1.ListRecycleRunsResponse\"\x12\x8a\xe7\x18\x0e\n\x0cpool.monitor\x12\x80\x01\n\x13SetCustomerStanding\x12,.crm.customers.v1.SetCustomerStandingRequest\x1a\".crm.customers.v1.CustomerStanding\"\x17\x8a\xe7\x18\x13\n\x11\x63ustomer.standingb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&crm/customers/v1/recycle_service.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1e\x63rm/customers/v1/recycle.proto\"\'\n\x17\x45xplainRecyclingRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"?\n\x16ListRecycleRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"^\n\x17ListRecycleRunsResponse\x12*\n\x04runs\x18\x01 \x03(\x0b\x32\x1c.crm.customers.v1.RecycleRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"f\n\x1aSetCustomerStandingRequest\x12\x34\n\x08standing\x18\x01 \x01(\x0b\x32\".crm.customers.v1.CustomerStanding\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x8c\x01\n\x17PreviewRecyclingRequest\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12.\n\x06\x64rafts\x18\x03 \x03(\x0b\x32\x1e.crm.customers.v1.RecycleDraft\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"c\n\x18PreviewRecyclingResponse\x12.\n\x06\x63locks\x18\x01 \x03(\x0b\x32\x1e.crm.customers.v1.RecycleClock\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"c\n\x15\x43ountRecyclingRequest\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12.\n\x06\x64rafts\x18\x03 \x03(\x0b\x32\x1e.crm.customers.v1.RecycleDraft\"~\n\x17\x43ompareRecyclingRequest\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12.\n\x06\x64rafts\x18\x02 \x03(\x0b\x32\x1e.crm.customers.v1.RecycleDraft\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\x8d\x01\n\x18\x43ompareRecyclingResponse\x12:\n\x0b\x64ifferences\x18\x01 \x03(\x0b\x32%.crm.customers.v1.RecyclingDifference\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x0e\n\x06gained\x18\x03 \x01(\x03\x12\x0c\n\x04lost\x18\x04 \x01(\x03\"Z\n\x1aGetRecyclingHistoryRequest\x12\x0c\n\x04\x64\x61ys\x18\x01 \x01(\x05\x12.\n\x06\x64rafts\x18\x02 \x03(\x0b\x32\x1e.crm.customers.v1.RecycleDraft2\xf0\x06\n\x0eRecycleService\x12r\n\x10\x45xplainRecycling\x12).crm.customers.v1.ExplainRecyclingRequest\x1a\x1e.crm.customers.v1.RecycleClock\"\x13\x8a\xe7\x18\x0f\n\rcustomer.read\x12z\n\x0fListRecycleRuns\x12(.crm.customers.v1.ListRecycleRunsRequest\x1a).crm.customers.v1.ListRecycleRunsResponse\"\x12\x8a\xe7\x18\x0e\n\x0cpool.monitor\x12}\n\x10PreviewRecycling\x12).crm.customers.v1.PreviewRecyclingRequest\x1a*.crm.customers.v1.PreviewRecyclingResponse\"\x12\x8a\xe7\x18\x0e\n\x0cpool.monitor\x12p\n\x0e\x43ountRecycling\x12\'.crm.customers.v1.CountRecyclingRequest\x1a!.crm.customers.v1.RecyclingCounts\"\x12\x8a\xe7\x18\x0e\n\x0cpool.monitor\x12}\n\x10\x43ompareRecycling\x12).crm.customers.v1.CompareRecyclingRequest\x1a*.crm.customers.v1.CompareRecyclingResponse\"\x12\x8a\xe7\x18\x0e\n\x0cpool.monitor\x12{\n\x13GetRecyclingHistory\x12,.crm.customers.v1.GetRecyclingHistoryRequest\x1a\".crm.customers.v1.RecyclingHistory\"\x12\x8a\xe7\x18\x0e\n\x0cpool.monitor\x12\x80\x01\n\x13SetCustomerStanding\x12,.crm.customers.v1.SetCustomerStandingRequest\x1a\".crm.customers.v1.CustomerStanding\"\x17\x8a\xe7\x18\x13\n\x11\x63ustomer.standingb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECYCLESERVICE'].methods_by_name['ExplainRecycling']._serialized_options = b'\212\347\030\017\n\rcustomer.read'
   _globals['_RECYCLESERVICE'].methods_by_name['ListRecycleRuns']._loaded_options = None
   _globals['_RECYCLESERVICE'].methods_by_name['ListRecycleRuns']._serialized_options = b'\212\347\030\016\n\014pool.monitor'
+  _globals['_RECYCLESERVICE'].methods_by_name['PreviewRecycling']._loaded_options = None
+  _globals['_RECYCLESERVICE'].methods_by_name['PreviewRecycling']._serialized_options = b'\212\347\030\016\n\014pool.monitor'
+  _globals['_RECYCLESERVICE'].methods_by_name['CountRecycling']._loaded_options = None
+  _globals['_RECYCLESERVICE'].methods_by_name['CountRecycling']._serialized_options = b'\212\347\030\016\n\014pool.monitor'
+  _globals['_RECYCLESERVICE'].methods_by_name['CompareRecycling']._loaded_options = None
+  _globals['_RECYCLESERVICE'].methods_by_name['CompareRecycling']._serialized_options = b'\212\347\030\016\n\014pool.monitor'
+  _globals['_RECYCLESERVICE'].methods_by_name['GetRecyclingHistory']._loaded_options = None
+  _globals['_RECYCLESERVICE'].methods_by_name['GetRecyclingHistory']._serialized_options = b'\212\347\030\016\n\014pool.monitor'
   _globals['_RECYCLESERVICE'].methods_by_name['SetCustomerStanding']._loaded_options = None
   _globals['_RECYCLESERVICE'].methods_by_name['SetCustomerStanding']._serialized_options = b'\212\347\030\023\n\021customer.standing'
   _globals['_EXPLAINRECYCLINGREQUEST']._serialized_start=120
@@ -47,6 +55,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTRECYCLERUNSRESPONSE']._serialized_end=320
   _globals['_SETCUSTOMERSTANDINGREQUEST']._serialized_start=322
   _globals['_SETCUSTOMERSTANDINGREQUEST']._serialized_end=424
-  _globals['_RECYCLESERVICE']._serialized_start=427
-  _globals['_RECYCLESERVICE']._serialized_end=814
+  _globals['_PREVIEWRECYCLINGREQUEST']._serialized_start=427
+  _globals['_PREVIEWRECYCLINGREQUEST']._serialized_end=567
+  _globals['_PREVIEWRECYCLINGRESPONSE']._serialized_start=569
+  _globals['_PREVIEWRECYCLINGRESPONSE']._serialized_end=668
+  _globals['_COUNTRECYCLINGREQUEST']._serialized_start=670
+  _globals['_COUNTRECYCLINGREQUEST']._serialized_end=769
+  _globals['_COMPARERECYCLINGREQUEST']._serialized_start=771
+  _globals['_COMPARERECYCLINGREQUEST']._serialized_end=897
+  _globals['_COMPARERECYCLINGRESPONSE']._serialized_start=900
+  _globals['_COMPARERECYCLINGRESPONSE']._serialized_end=1041
+  _globals['_GETRECYCLINGHISTORYREQUEST']._serialized_start=1043
+  _globals['_GETRECYCLINGHISTORYREQUEST']._serialized_end=1133
+  _globals['_RECYCLESERVICE']._serialized_start=1136
+  _globals['_RECYCLESERVICE']._serialized_end=2016
 # @@protoc_insertion_point(module_scope)

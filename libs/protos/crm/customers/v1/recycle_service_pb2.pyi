@@ -122,3 +122,203 @@ class SetCustomerStandingRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetCustomerStandingRequest: _TypeAlias = SetCustomerStandingRequest  # noqa: Y015
+
+@_typing.final
+class PreviewRecyclingRequest(_message.Message):
+    """A request for a page of the customers that a run would take."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATE_FIELD_NUMBER: _builtins.int
+    POOL_FIELD_NUMBER: _builtins.int
+    DRAFTS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    date: _builtins.str
+    """The day of the run, e.g. `2026-03-10`; that of the next run if not given."""
+    pool: _builtins.str
+    """Only those that fall into this pool, `pools/{uuid}`."""
+    page_size: _builtins.int
+    """The most to return; 50 if not given, at most 200."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before."""
+    @_builtins.property
+    def drafts(self) -> _containers.RepeatedCompositeFieldContainer[_recycle_pb2.RecycleDraft]:
+        """Rules to try in place of those that hold on that day."""
+
+    def __init__(
+        self,
+        *,
+        date: _builtins.str = ...,
+        pool: _builtins.str = ...,
+        drafts: _abc.Iterable[_recycle_pb2.RecycleDraft] | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "drafts", b"drafts", "page_size", b"page_size", "page_token", b"page_token", "pool", b"pool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewRecyclingRequest: _TypeAlias = PreviewRecyclingRequest  # noqa: Y015
+
+@_typing.final
+class PreviewRecyclingResponse(_message.Message):
+    """A page of the customers that a run would take."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLOCKS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def clocks(self) -> _containers.RepeatedCompositeFieldContainer[_recycle_pb2.RecycleClock]:
+        """The clocks of the customers."""
+
+    def __init__(
+        self,
+        *,
+        clocks: _abc.Iterable[_recycle_pb2.RecycleClock] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clocks", b"clocks", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewRecyclingResponse: _TypeAlias = PreviewRecyclingResponse  # noqa: Y015
+
+@_typing.final
+class CountRecyclingRequest(_message.Message):
+    """A request to count the customers that a run would take."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATE_FIELD_NUMBER: _builtins.int
+    POOL_FIELD_NUMBER: _builtins.int
+    DRAFTS_FIELD_NUMBER: _builtins.int
+    date: _builtins.str
+    """The day of the run, e.g. `2026-03-10`; that of the next run if not given."""
+    pool: _builtins.str
+    """Only those that fall into this pool, `pools/{uuid}`."""
+    @_builtins.property
+    def drafts(self) -> _containers.RepeatedCompositeFieldContainer[_recycle_pb2.RecycleDraft]:
+        """Rules to try in place of those that hold on that day."""
+
+    def __init__(
+        self,
+        *,
+        date: _builtins.str = ...,
+        pool: _builtins.str = ...,
+        drafts: _abc.Iterable[_recycle_pb2.RecycleDraft] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "drafts", b"drafts", "pool", b"pool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountRecyclingRequest: _TypeAlias = CountRecyclingRequest  # noqa: Y015
+
+@_typing.final
+class CompareRecyclingRequest(_message.Message):
+    """A request for a page of the differences that drafts would make."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATE_FIELD_NUMBER: _builtins.int
+    DRAFTS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    date: _builtins.str
+    """The day of the run, e.g. `2026-03-10`; that of the next run if not given."""
+    page_size: _builtins.int
+    """The most to return; 50 if not given, at most 200."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before."""
+    @_builtins.property
+    def drafts(self) -> _containers.RepeatedCompositeFieldContainer[_recycle_pb2.RecycleDraft]:
+        """Required. Rules to try in place of those that hold on that day."""
+
+    def __init__(
+        self,
+        *,
+        date: _builtins.str = ...,
+        drafts: _abc.Iterable[_recycle_pb2.RecycleDraft] | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "drafts", b"drafts", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareRecyclingRequest: _TypeAlias = CompareRecyclingRequest  # noqa: Y015
+
+@_typing.final
+class CompareRecyclingResponse(_message.Message):
+    """A page of the differences that drafts would make."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    GAINED_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    gained: _builtins.int
+    """How many are gained on all pages."""
+    lost: _builtins.int
+    """How many are lost on all pages."""
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[_recycle_pb2.RecyclingDifference]:
+        """The differences."""
+
+    def __init__(
+        self,
+        *,
+        differences: _abc.Iterable[_recycle_pb2.RecyclingDifference] | None = ...,
+        next_page_token: _builtins.str = ...,
+        gained: _builtins.int = ...,
+        lost: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differences", b"differences", "gained", b"gained", "lost", b"lost", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareRecyclingResponse: _TypeAlias = CompareRecyclingResponse  # noqa: Y015
+
+@_typing.final
+class GetRecyclingHistoryRequest(_message.Message):
+    """A request to reckon with rules in the past."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    DRAFTS_FIELD_NUMBER: _builtins.int
+    days: _builtins.int
+    """How many days, the last one being today; 30 if not given, at most 366."""
+    @_builtins.property
+    def drafts(self) -> _containers.RepeatedCompositeFieldContainer[_recycle_pb2.RecycleDraft]:
+        """Rules to try in place of those that hold today."""
+
+    def __init__(
+        self,
+        *,
+        days: _builtins.int = ...,
+        drafts: _abc.Iterable[_recycle_pb2.RecycleDraft] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "drafts", b"drafts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRecyclingHistoryRequest: _TypeAlias = GetRecyclingHistoryRequest  # noqa: Y015

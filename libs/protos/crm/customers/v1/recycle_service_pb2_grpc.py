@@ -46,6 +46,26 @@ class RecycleServiceStub:
                 request_serializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.ListRecycleRunsRequest.SerializeToString,
                 response_deserializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.ListRecycleRunsResponse.FromString,
                 _registered_method=True)
+        self.PreviewRecycling = channel.unary_unary(
+                '/crm.customers.v1.RecycleService/PreviewRecycling',
+                request_serializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.PreviewRecyclingRequest.SerializeToString,
+                response_deserializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.PreviewRecyclingResponse.FromString,
+                _registered_method=True)
+        self.CountRecycling = channel.unary_unary(
+                '/crm.customers.v1.RecycleService/CountRecycling',
+                request_serializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.CountRecyclingRequest.SerializeToString,
+                response_deserializer=crm_dot_customers_dot_v1_dot_recycle__pb2.RecyclingCounts.FromString,
+                _registered_method=True)
+        self.CompareRecycling = channel.unary_unary(
+                '/crm.customers.v1.RecycleService/CompareRecycling',
+                request_serializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.CompareRecyclingRequest.SerializeToString,
+                response_deserializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.CompareRecyclingResponse.FromString,
+                _registered_method=True)
+        self.GetRecyclingHistory = channel.unary_unary(
+                '/crm.customers.v1.RecycleService/GetRecyclingHistory',
+                request_serializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.GetRecyclingHistoryRequest.SerializeToString,
+                response_deserializer=crm_dot_customers_dot_v1_dot_recycle__pb2.RecyclingHistory.FromString,
+                _registered_method=True)
         self.SetCustomerStanding = channel.unary_unary(
                 '/crm.customers.v1.RecycleService/SetCustomerStanding',
                 request_serializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.SetCustomerStandingRequest.SerializeToString,
@@ -71,6 +91,36 @@ class RecycleServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewRecycling(self, request, context):
+        """Lists the customers that the run of a day would take, as things stand now. Fails with PERMISSION_DENIED unless the
+        caller's permission reaches everything, as do all that reckon with drafts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountRecycling(self, request, context):
+        """Counts the customers that PreviewRecycling would list over all pages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareRecycling(self, request, context):
+        """Lists the customers that the run of a day would take by drafts and not by the rules in force, or the other way
+        round.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRecyclingHistory(self, request, context):
+        """Reckons how many customers rules would have taken on each of the last days.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetCustomerStanding(self, request, context):
         """Notes what another system knows of a customer. For machines.
         """
@@ -90,6 +140,26 @@ def add_RecycleServiceServicer_to_server(servicer, server):
                     servicer.ListRecycleRuns,
                     request_deserializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.ListRecycleRunsRequest.FromString,
                     response_serializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.ListRecycleRunsResponse.SerializeToString,
+            ),
+            'PreviewRecycling': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewRecycling,
+                    request_deserializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.PreviewRecyclingRequest.FromString,
+                    response_serializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.PreviewRecyclingResponse.SerializeToString,
+            ),
+            'CountRecycling': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountRecycling,
+                    request_deserializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.CountRecyclingRequest.FromString,
+                    response_serializer=crm_dot_customers_dot_v1_dot_recycle__pb2.RecyclingCounts.SerializeToString,
+            ),
+            'CompareRecycling': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareRecycling,
+                    request_deserializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.CompareRecyclingRequest.FromString,
+                    response_serializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.CompareRecyclingResponse.SerializeToString,
+            ),
+            'GetRecyclingHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRecyclingHistory,
+                    request_deserializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.GetRecyclingHistoryRequest.FromString,
+                    response_serializer=crm_dot_customers_dot_v1_dot_recycle__pb2.RecyclingHistory.SerializeToString,
             ),
             'SetCustomerStanding': grpc.unary_unary_rpc_method_handler(
                     servicer.SetCustomerStanding,
@@ -152,6 +222,114 @@ class RecycleService:
             '/crm.customers.v1.RecycleService/ListRecycleRuns',
             crm_dot_customers_dot_v1_dot_recycle__service__pb2.ListRecycleRunsRequest.SerializeToString,
             crm_dot_customers_dot_v1_dot_recycle__service__pb2.ListRecycleRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewRecycling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.customers.v1.RecycleService/PreviewRecycling',
+            crm_dot_customers_dot_v1_dot_recycle__service__pb2.PreviewRecyclingRequest.SerializeToString,
+            crm_dot_customers_dot_v1_dot_recycle__service__pb2.PreviewRecyclingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountRecycling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.customers.v1.RecycleService/CountRecycling',
+            crm_dot_customers_dot_v1_dot_recycle__service__pb2.CountRecyclingRequest.SerializeToString,
+            crm_dot_customers_dot_v1_dot_recycle__pb2.RecyclingCounts.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareRecycling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.customers.v1.RecycleService/CompareRecycling',
+            crm_dot_customers_dot_v1_dot_recycle__service__pb2.CompareRecyclingRequest.SerializeToString,
+            crm_dot_customers_dot_v1_dot_recycle__service__pb2.CompareRecyclingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRecyclingHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.customers.v1.RecycleService/GetRecyclingHistory',
+            crm_dot_customers_dot_v1_dot_recycle__service__pb2.GetRecyclingHistoryRequest.SerializeToString,
+            crm_dot_customers_dot_v1_dot_recycle__pb2.RecyclingHistory.FromString,
             options,
             channel_credentials,
             insecure,

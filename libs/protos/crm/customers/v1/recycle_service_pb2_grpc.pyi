@@ -38,6 +38,18 @@ class RecycleServiceStub:
     """Tells the clock of a customer: when it started, what stops it, and when the customer falls back."""
     ListRecycleRuns: _grpc.UnaryUnaryMultiCallable[_recycle_service_pb2.ListRecycleRunsRequest, _recycle_service_pb2.ListRecycleRunsResponse]
     """Lists the runs, the newest first. Fails with PERMISSION_DENIED unless the caller's permission reaches everything."""
+    PreviewRecycling: _grpc.UnaryUnaryMultiCallable[_recycle_service_pb2.PreviewRecyclingRequest, _recycle_service_pb2.PreviewRecyclingResponse]
+    """Lists the customers that the run of a day would take, as things stand now. Fails with PERMISSION_DENIED unless the
+    caller's permission reaches everything, as do all that reckon with drafts.
+    """
+    CountRecycling: _grpc.UnaryUnaryMultiCallable[_recycle_service_pb2.CountRecyclingRequest, _recycle_pb2.RecyclingCounts]
+    """Counts the customers that PreviewRecycling would list over all pages."""
+    CompareRecycling: _grpc.UnaryUnaryMultiCallable[_recycle_service_pb2.CompareRecyclingRequest, _recycle_service_pb2.CompareRecyclingResponse]
+    """Lists the customers that the run of a day would take by drafts and not by the rules in force, or the other way
+    round.
+    """
+    GetRecyclingHistory: _grpc.UnaryUnaryMultiCallable[_recycle_service_pb2.GetRecyclingHistoryRequest, _recycle_pb2.RecyclingHistory]
+    """Reckons how many customers rules would have taken on each of the last days."""
     SetCustomerStanding: _grpc.UnaryUnaryMultiCallable[_recycle_service_pb2.SetCustomerStandingRequest, _recycle_pb2.CustomerStanding]
     """Notes what another system knows of a customer. For machines."""
 
@@ -50,6 +62,18 @@ class RecycleServiceAsyncStub(RecycleServiceStub):
     """Tells the clock of a customer: when it started, what stops it, and when the customer falls back."""
     ListRecycleRuns: _aio.UnaryUnaryMultiCallable[_recycle_service_pb2.ListRecycleRunsRequest, _recycle_service_pb2.ListRecycleRunsResponse]  # type: ignore[assignment]
     """Lists the runs, the newest first. Fails with PERMISSION_DENIED unless the caller's permission reaches everything."""
+    PreviewRecycling: _aio.UnaryUnaryMultiCallable[_recycle_service_pb2.PreviewRecyclingRequest, _recycle_service_pb2.PreviewRecyclingResponse]  # type: ignore[assignment]
+    """Lists the customers that the run of a day would take, as things stand now. Fails with PERMISSION_DENIED unless the
+    caller's permission reaches everything, as do all that reckon with drafts.
+    """
+    CountRecycling: _aio.UnaryUnaryMultiCallable[_recycle_service_pb2.CountRecyclingRequest, _recycle_pb2.RecyclingCounts]  # type: ignore[assignment]
+    """Counts the customers that PreviewRecycling would list over all pages."""
+    CompareRecycling: _aio.UnaryUnaryMultiCallable[_recycle_service_pb2.CompareRecyclingRequest, _recycle_service_pb2.CompareRecyclingResponse]  # type: ignore[assignment]
+    """Lists the customers that the run of a day would take by drafts and not by the rules in force, or the other way
+    round.
+    """
+    GetRecyclingHistory: _aio.UnaryUnaryMultiCallable[_recycle_service_pb2.GetRecyclingHistoryRequest, _recycle_pb2.RecyclingHistory]  # type: ignore[assignment]
+    """Reckons how many customers rules would have taken on each of the last days."""
     SetCustomerStanding: _aio.UnaryUnaryMultiCallable[_recycle_service_pb2.SetCustomerStandingRequest, _recycle_pb2.CustomerStanding]  # type: ignore[assignment]
     """Notes what another system knows of a customer. For machines."""
 
@@ -71,6 +95,42 @@ class RecycleServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recycle_service_pb2.ListRecycleRunsResponse, _abc.Awaitable[_recycle_service_pb2.ListRecycleRunsResponse]]:
         """Lists the runs, the newest first. Fails with PERMISSION_DENIED unless the caller's permission reaches everything."""
+
+    @_abc_1.abstractmethod
+    def PreviewRecycling(
+        self,
+        request: _recycle_service_pb2.PreviewRecyclingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recycle_service_pb2.PreviewRecyclingResponse, _abc.Awaitable[_recycle_service_pb2.PreviewRecyclingResponse]]:
+        """Lists the customers that the run of a day would take, as things stand now. Fails with PERMISSION_DENIED unless the
+        caller's permission reaches everything, as do all that reckon with drafts.
+        """
+
+    @_abc_1.abstractmethod
+    def CountRecycling(
+        self,
+        request: _recycle_service_pb2.CountRecyclingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recycle_pb2.RecyclingCounts, _abc.Awaitable[_recycle_pb2.RecyclingCounts]]:
+        """Counts the customers that PreviewRecycling would list over all pages."""
+
+    @_abc_1.abstractmethod
+    def CompareRecycling(
+        self,
+        request: _recycle_service_pb2.CompareRecyclingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recycle_service_pb2.CompareRecyclingResponse, _abc.Awaitable[_recycle_service_pb2.CompareRecyclingResponse]]:
+        """Lists the customers that the run of a day would take by drafts and not by the rules in force, or the other way
+        round.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRecyclingHistory(
+        self,
+        request: _recycle_service_pb2.GetRecyclingHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recycle_pb2.RecyclingHistory, _abc.Awaitable[_recycle_pb2.RecyclingHistory]]:
+        """Reckons how many customers rules would have taken on each of the last days."""
 
     @_abc_1.abstractmethod
     def SetCustomerStanding(
