@@ -18,15 +18,19 @@ from gateway.operations.clients import ClientsMutation, ClientsQuery
 from gateway.operations.clock import TestClocksMutation, TestClocksQuery
 from gateway.operations.customer360 import Customer360Query
 from gateway.operations.customers import CustomersMutation, CustomersQuery
+from gateway.operations.duplicates import DuplicatesMutation, DuplicatesQuery
 from gateway.operations.fetching import get_node
 from gateway.operations.identity import IdentityQuery
 from gateway.operations.identity_providers import IdentityProvidersMutation, IdentityProvidersQuery
+from gateway.operations.interactions import InteractionsMutation
 from gateway.operations.leads import LeadsMutation, LeadsQuery
+from gateway.operations.merges import MergesMutation, MergesQuery
 from gateway.operations.offboarding import OffboardingsMutation, OffboardingsQuery
 from gateway.operations.organisation import OrganisationMutation, OrganisationQuery
-from gateway.operations.partners import PartnersMutation, PartnersQuery
-from gateway.operations.personal_data import PersonalDataMutation
 from gateway.operations.ownership import OwnershipMutation, OwnershipQuery
+from gateway.operations.partners import PartnersMutation, PartnersQuery
+from gateway.operations.personal_data import PersonalDataMutation, PersonalDataQuery
+from gateway.operations.pool_allocations import PoolAllocationsMutation, PoolAllocationsQuery
 from gateway.operations.pools import PoolsMutation, PoolsQuery
 from gateway.operations.purchases import PurchasesMutation, PurchasesQuery
 from gateway.operations.recycling import RecyclingMutation, RecyclingQuery
@@ -46,23 +50,25 @@ FILE = Path(__file__).parent / "schema.graphql"
 class Query(
     Customer360Query,
     CustomersQuery,
+    DuplicatesQuery,
+    MergesQuery,
     SharingQuery,
     AccessQuery,
     LeadRecordsQuery,
     LeadsQuery,
     PartnersQuery,
     ClientsQuery,
+    PersonalDataQuery,
     PoolsQuery,
     PurchasesQuery,
+    PoolAllocationsQuery,
+    OwnershipQuery,
     RecyclingQuery,
     TransfersQuery,
     IdentityQuery,
     IdentityProvidersQuery,
     SecondFactorsQuery,
     AccountsQuery,
-    PoolAllocationsQuery,
-    OwnershipQuery,
-    PurchasesQuery,
     SavedViewsQuery,
     OffboardingsQuery,
     OrganisationQuery,
@@ -80,6 +86,8 @@ class Mutation(
     SecondFactorsMutation,
     IdentityProvidersMutation,
     CustomersMutation,
+    DuplicatesMutation,
+    MergesMutation,
     SharingMutation,
     LeadRecordsMutation,
     LeadsMutation,
@@ -88,6 +96,9 @@ class Mutation(
     PersonalDataMutation,
     PoolsMutation,
     PurchasesMutation,
+    InteractionsMutation,
+    PoolAllocationsMutation,
+    OwnershipMutation,
     RecyclingMutation,
     TransfersMutation,
     AdministrationMutation,
@@ -96,9 +107,6 @@ class Mutation(
     OffboardingsMutation,
     OrganisationMutation,
     TestClocksMutation,
-    PoolAllocationsMutation,
-    OwnershipMutation,
-    PurchasesMutation,
 ):
     pass
 

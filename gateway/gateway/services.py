@@ -5,22 +5,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc.aio
-from crm.common.v1 import access_explanation_service_pb2_grpc, audit_service_pb2_grpc, test_clock_service_pb2_grpc
+from crm.common.v1 import (
+    access_explanation_service_pb2_grpc,
+    audit_service_pb2_grpc,
+    personal_data_part_service_pb2_grpc,
+    test_clock_service_pb2_grpc,
+)
 from crm.customers.v1 import (
     contact_service_pb2_grpc,
     custom_field_service_pb2_grpc,
     customer_service_pb2_grpc,
     customer_share_service_pb2_grpc,
+    duplicate_service_pb2_grpc,
     identity_number_service_pb2_grpc,
+    interaction_service_pb2_grpc,
+    merge_service_pb2_grpc,
+    ownership_service_pb2_grpc,
+    pool_allocation_service_pb2_grpc,
     pool_service_pb2_grpc,
     purchase_service_pb2_grpc,
     recycle_service_pb2_grpc,
     rfm_service_pb2_grpc,
     transfer_service_pb2_grpc,
 )
-    merge_service_pb2_grpc,
-    ownership_service_pb2_grpc,
-    pool_allocation_service_pb2_grpc,
 from crm.identity.v1 import (
     account_service_pb2_grpc,
     auth_service_pb2_grpc,
@@ -32,6 +39,7 @@ from crm.identity.v1 import (
     organisation_calendar_service_pb2_grpc,
     organisation_service_pb2_grpc,
     partner_service_pb2_grpc,
+    personal_data_service_pb2_grpc,
     role_service_pb2_grpc,
     saved_view_service_pb2_grpc,
     second_factor_service_pb2_grpc,
@@ -46,12 +54,18 @@ from gateway.breaker import Breaker
 if TYPE_CHECKING:
     from crm.common.v1.access_explanation_service_pb2_grpc import AccessExplanationServiceAsyncStub
     from crm.common.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
+    from crm.common.v1.personal_data_part_service_pb2_grpc import PersonalDataPartServiceAsyncStub
     from crm.common.v1.test_clock_service_pb2_grpc import TestClockServiceAsyncStub
     from crm.customers.v1.contact_service_pb2_grpc import ContactServiceAsyncStub
     from crm.customers.v1.custom_field_service_pb2_grpc import CustomFieldServiceAsyncStub
     from crm.customers.v1.customer_service_pb2_grpc import CustomerServiceAsyncStub
     from crm.customers.v1.customer_share_service_pb2_grpc import CustomerShareServiceAsyncStub
+    from crm.customers.v1.duplicate_service_pb2_grpc import DuplicateServiceAsyncStub
     from crm.customers.v1.identity_number_service_pb2_grpc import IdentityNumberServiceAsyncStub
+    from crm.customers.v1.interaction_service_pb2_grpc import InteractionServiceAsyncStub
+    from crm.customers.v1.merge_service_pb2_grpc import MergeServiceAsyncStub
+    from crm.customers.v1.ownership_service_pb2_grpc import OwnershipServiceAsyncStub
+    from crm.customers.v1.pool_allocation_service_pb2_grpc import PoolAllocationServiceAsyncStub
     from crm.customers.v1.pool_service_pb2_grpc import PoolServiceAsyncStub
     from crm.customers.v1.purchase_service_pb2_grpc import PurchaseServiceAsyncStub
     from crm.customers.v1.recycle_service_pb2_grpc import RecycleServiceAsyncStub
@@ -61,15 +75,13 @@ if TYPE_CHECKING:
     from crm.identity.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
     from crm.identity.v1.client_service_pb2_grpc import ClientServiceAsyncStub
     from crm.identity.v1.department_service_pb2_grpc import DepartmentServiceAsyncStub
-    from crm.customers.v1.merge_service_pb2_grpc import MergeServiceAsyncStub
-    from crm.customers.v1.ownership_service_pb2_grpc import OwnershipServiceAsyncStub
-    from crm.customers.v1.pool_allocation_service_pb2_grpc import PoolAllocationServiceAsyncStub
     from crm.identity.v1.identity_provider_service_pb2_grpc import IdentityProviderServiceAsyncStub
     from crm.identity.v1.offboarding_service_pb2_grpc import OffboardingServiceAsyncStub
     from crm.identity.v1.oidc_sign_in_service_pb2_grpc import OidcSignInServiceAsyncStub
     from crm.identity.v1.organisation_calendar_service_pb2_grpc import OrganisationCalendarServiceAsyncStub
     from crm.identity.v1.organisation_service_pb2_grpc import OrganisationServiceAsyncStub
     from crm.identity.v1.partner_service_pb2_grpc import PartnerServiceAsyncStub
+    from crm.identity.v1.personal_data_service_pb2_grpc import PersonalDataServiceAsyncStub
     from crm.identity.v1.role_service_pb2_grpc import RoleServiceAsyncStub
     from crm.identity.v1.saved_view_service_pb2_grpc import SavedViewServiceAsyncStub
     from crm.identity.v1.second_factor_service_pb2_grpc import SecondFactorServiceAsyncStub
@@ -120,6 +132,8 @@ class Services:
         self._add_identity()
         self._add_customers()
         self._add_insight()
+        self._add_duplicates()
+        self._add_insight()
         self.follow_ups: FollowUpServiceAsyncStub = self._stub("leads", follow_up_service_pb2_grpc.FollowUpServiceStub)
         self.leads: LeadServiceAsyncStub = self._stub("leads", lead_service_pb2_grpc.LeadServiceStub)
         self.explanations: dict[str, AccessExplanationServiceAsyncStub] = {
@@ -129,6 +143,11 @@ class Services:
         """By service."""
         self.audits: dict[str, AuditServiceAsyncStub] = {
             service: self._stub(service, audit_service_pb2_grpc.AuditServiceStub) for service in targets
+        }
+        """By service."""
+        self.personal_data_parts: dict[str, PersonalDataPartServiceAsyncStub] = {
+            service: self._stub(service, personal_data_part_service_pb2_grpc.PersonalDataPartServiceStub)
+            for service in targets
         }
         """By service."""
         self.clocks: list[TestClockServiceAsyncStub] = [
@@ -152,6 +171,9 @@ class Services:
             "identity", organisation_calendar_service_pb2_grpc.OrganisationCalendarServiceStub
         )
         self.partners: PartnerServiceAsyncStub = self._stub("identity", partner_service_pb2_grpc.PartnerServiceStub)
+        self.personal_data: PersonalDataServiceAsyncStub = self._stub(
+            "identity", personal_data_service_pb2_grpc.PersonalDataServiceStub
+        )
         self.roles: RoleServiceAsyncStub = self._stub("identity", role_service_pb2_grpc.RoleServiceStub)
         self.clients: ClientServiceAsyncStub = self._stub("identity", client_service_pb2_grpc.ClientServiceStub)
 
@@ -191,7 +213,13 @@ class Services:
         self.identity_numbers: IdentityNumberServiceAsyncStub = self._stub(
             "customers", identity_number_service_pb2_grpc.IdentityNumberServiceStub
         )
+        self.ownership: OwnershipServiceAsyncStub = self._stub(
+            "customers", ownership_service_pb2_grpc.OwnershipServiceStub
+        )
         self.pools: PoolServiceAsyncStub = self._stub("customers", pool_service_pb2_grpc.PoolServiceStub)
+        self.pool_allocations: PoolAllocationServiceAsyncStub = self._stub(
+            "customers", pool_allocation_service_pb2_grpc.PoolAllocationServiceStub
+        )
         self.recycling: RecycleServiceAsyncStub = self._stub("customers", recycle_service_pb2_grpc.RecycleServiceStub)
         self.transfers: TransferServiceAsyncStub = self._stub(
             "customers", transfer_service_pb2_grpc.TransferServiceStub
@@ -201,7 +229,16 @@ class Services:
         self.purchases: PurchaseServiceAsyncStub = self._stub(
             "customers", purchase_service_pb2_grpc.PurchaseServiceStub
         )
+        self.interactions: InteractionServiceAsyncStub = self._stub(
+            "customers", interaction_service_pb2_grpc.InteractionServiceStub
+        )
         self.rfm: RfmServiceAsyncStub = self._stub("customers", rfm_service_pb2_grpc.RfmServiceStub)
+
+    def _add_duplicates(self) -> None:
+        self.duplicates: DuplicateServiceAsyncStub = self._stub(
+            "customers", duplicate_service_pb2_grpc.DuplicateServiceStub
+        )
+        self.merges: MergeServiceAsyncStub = self._stub("customers", merge_service_pb2_grpc.MergeServiceStub)
 
     def _stub(self, service: str, stub_type: Any) -> Any:
         stub = stub_type(self._channel_of.get(service, self._nowhere))
@@ -211,9 +248,6 @@ class Services:
             )
         return stub
 
-        self.ownership: OwnershipServiceAsyncStub = self._stub(
-            "customers", ownership_service_pb2_grpc.OwnershipServiceStub
-        )
     def method(self, callable_: object) -> Method:
         """What is known of a method of one of the clients."""
         return self._methods[callable_]

@@ -28,7 +28,16 @@ PUBLIC = {
     "/crm.identity.v1.OidcSignInService/CompleteOidcSignIn",
     "/crm.identity.v1.OidcSignInService/ListSignInProviders",
 }
-UNSCOPED = {"departments", "roles", "clients", "partners", "customFields", "identityProviders", "pools", "rfmRuns"}
+UNSCOPED = {
+    "departments",
+    "roles",
+    "clients",
+    "partners",
+    "customFields",
+    "identityProviders",
+    "rfmRuns", "pools",
+    "poolAllocations",
+}
 """Collections that whoever may read them sees whole."""
 VALID = {
     "/crm.leads.v1.FollowUpService/LogFollowUp": {"follow_up": {"method": 1, "content": "好"}},

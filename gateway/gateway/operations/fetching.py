@@ -4,12 +4,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chassis.errors import Invalid
-from crm.customers.v1 import contact_service_pb2, customer_service_pb2, pool_service_pb2
+from crm.customers.v1 import contact_service_pb2, customer_service_pb2, pool_allocation_service_pb2, pool_service_pb2
 from crm.identity.v1 import (
     department_service_pb2,
     identity_provider_service_pb2,
     offboarding_service_pb2,
     partner_service_pb2,
+    personal_data_service_pb2,
     role_service_pb2,
     saved_view_service_pb2,
     user_service_pb2,
@@ -24,6 +25,8 @@ from gateway.types.identity import Department, Role, User
 from gateway.types.leads import FollowUp, Lead
 from gateway.types.offboarding import Offboarding
 from gateway.types.partners import Partner
+from gateway.types.personal_data import LegalHold, PersonalDataRequest
+from gateway.types.pool_allocations import PoolAllocation
 from gateway.types.pools import Pool
 from gateway.types.signing import IdentityProvider
 
@@ -82,6 +85,12 @@ async def get_pool(context: Context, name: str) -> Pool:
     return Pool(await context.calls(context.services.pools.GetPool, request))
 
 
+async def get_pool_allocation(context: Context, name: str) -> PoolAllocation:
+    """An allocation of customers of a pool. Raises CallFailed."""
+    request = pool_allocation_service_pb2.GetPoolAllocationRequest(name=name)
+    return PoolAllocation(await context.calls(context.services.pool_allocations.GetPoolAllocation, request))
+
+
 async def get_partner(context: Context, name: str) -> Partner:
     """A partner. Raises CallFailed."""
     request = partner_service_pb2.GetPartnerRequest(name=name)
@@ -100,6 +109,18 @@ async def get_identity_provider(context: Context, name: str) -> IdentityProvider
     return IdentityProvider(await context.calls(context.services.identity_providers.GetIdentityProvider, request))
 
 
+async def get_personal_data_request(context: Context, name: str) -> PersonalDataRequest:
+    """A request for personal data. Raises CallFailed."""
+    request = personal_data_service_pb2.GetPersonalDataRequestRequest(name=name)
+    return PersonalDataRequest(await context.calls(context.services.personal_data.GetPersonalDataRequest, request))
+
+
+async def get_legal_hold(context: Context, name: str) -> LegalHold:
+    """A legal hold. Raises CallFailed."""
+    request = personal_data_service_pb2.GetLegalHoldRequest(name=name)
+    return LegalHold(await context.calls(context.services.personal_data.GetLegalHold, request))
+
+
 GETTERS: dict[str, Callable[[Context, str], Awaitable[Node]]] = {
     "customers": get_customer,
     "contacts": get_contact,
@@ -111,8 +132,11 @@ GETTERS: dict[str, Callable[[Context, str], Awaitable[Node]]] = {
     "leads": get_lead,
     "partners": get_partner,
     "pools": get_pool,
+    "poolAllocations": get_pool_allocation,
     "identityProviders": get_identity_provider,
     "offboardings": get_offboarding,
+    "personalDataRequests": get_personal_data_request,
+    "legalHolds": get_legal_hold,
 }
 """How the records of each collection are fetched by name."""
 

@@ -134,9 +134,17 @@ def hand_over(session: ServiceSession, customers: Sequence[Held], to: Holder, oc
 
 
 def hand_over_each(
-    session: ServiceSession, moves: Sequence[Move], occasion: Occasion, *, events: Sequence[Any] | None = None
+    session: ServiceSession,
+    moves: Sequence[Move],
+    occasion: Occasion,
+    *,
+    events: Sequence[Any] | None = None,
+    notify: bool = True,
 ) -> None:
-    """Give each customer to its holder, all on one occasion. `events` tell of it instead of CustomersHandedOver."""
+    """Give each customer to its holder, all on one occasion. `events` tell of it instead of CustomersHandedOver.
+
+    Without `notify` the caller tells the new owners itself, e.g. once for many parts.
+    """
     if not moves:
         return
     _update(session, moves)
@@ -144,7 +152,8 @@ def hand_over_each(
     _tell_timeline(session, moves, occasion)
     audit.record_all(session, [_audited(customer, to, occasion) for customer, to in moves])
     outbox.emit_all(session, list(_events(session, moves, occasion)) if events is None else events)
-    _notify(session, moves, occasion)
+    if notify:
+        _notify(session, moves, occasion)
 
 
 def forget_holder(session: ServiceSession, customer: Held, kind: ChangeKind) -> None:

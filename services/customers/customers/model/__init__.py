@@ -1,5 +1,6 @@
 """The archive of customers: who they are, whom to talk to there, who holds them, and what happened with them."""
 
+from customers.model.allocations import PoolAllocation, PoolAllocationItem, PoolAllocationSetting, PoolFairness
 from customers.model.base import Base
 from customers.model.customers import (
     Contact,
@@ -21,8 +22,8 @@ from customers.model.duplicates import (
     MergedCustomer,
     MergedRow,
 )
-from customers.model.pools import (
 from customers.model.ownership import OwnershipPolicy
+from customers.model.pools import (
     ChangeKind,
     HoldingChange,
     Pool,
@@ -41,28 +42,30 @@ from customers.model.recycling import (
 )
 
 __all__ = [
-    "MergedRow",
-    "MergedCustomer",
-    "DuplicateSettings",
-    "DuplicateMember",
-    "DuplicateKey",
-    "DuplicateGroup",
-    "CustomerMerge",
     "Base",
     "ChangeKind",
     "Contact",
     "Customer",
     "CustomerKind",
+    "CustomerMerge",
     "CustomerStanding",
     "CustomerStatus",
+    "DuplicateGroup",
+    "DuplicateKey",
+    "DuplicateMember",
+    "DuplicateSettings",
     "ExtensionState",
     "HoldingChange",
     "KnownDepartment",
+    "KnownUser",
     "MergedCustomer",
     "MergedRow",
     "OwnershipPolicy",
-    "KnownUser",
     "Pool",
+    "PoolAllocation",
+    "PoolAllocationItem",
+    "PoolAllocationSetting",
+    "PoolFairness",
     "PoolMember",
     "PoolRole",
     "PoolRuleVersion",
