@@ -23,6 +23,8 @@ from crm.customers.v1 import (
 from google.protobuf.empty_pb2 import Empty
 
 from customers import mapping, queries
+from customers.interactions.mapping import narrowing
+from customers.model.tags import FieldTemplate
 from customers.overview import overview
 from customers.own_fields import ENTITY
 from customers.usecases.create_contact import create_contact
@@ -31,6 +33,7 @@ from customers.usecases.create_customer import create_customer
 from customers.usecases.delete_contact import delete_contact
 from customers.usecases.delete_customer import delete_customer
 from customers.usecases.reveal_identity_number import reveal_identity_number
+from customers.usecases.set_field_template import check_kind, set_field_template
 from customers.usecases.transfer_customer import transfer_customer
 from customers.usecases.transfer_customers import transfer_customers
 from customers.usecases.update_contact import update_contact
@@ -154,6 +157,7 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
                 session,
                 customer_id,
                 kinds=request.kinds,
+                narrowing=narrowing(request),
                 page_size=request.page_size,
                 page_token=request.page_token,
             )
@@ -279,4 +283,28 @@ class CustomFieldServicer(custom_field_service_pb2_grpc.CustomFieldServiceServic
             request,
             custom_field_pb2.CustomField,
             lambda session: custom_field_to_proto(update_custom_field(session, field_id, changes, etag=given.etag)),
+        )
+
+    def GetFieldTemplate(
+        self, request: custom_field_service_pb2.GetFieldTemplateRequest, context: Any
+    ) -> custom_field_service_pb2.FieldTemplate:
+        entity = request.entity or ENTITY
+        check_kind(entity, request.kind)
+        with self.calls.read() as session:
+            stored = session.get(FieldTemplate, (entity, request.kind))
+        if stored is None:
+            return custom_field_service_pb2.FieldTemplate(entity=entity, kind=request.kind)
+        return mapping.template_to_proto(stored)
+
+    def SetFieldTemplate(
+        self, request: custom_field_service_pb2.SetFieldTemplateRequest, context: Any
+    ) -> custom_field_service_pb2.FieldTemplate:
+        given = request.field_template
+        fields = [(one.field, one.required) for one in given.fields]
+        return self.calls.write(
+            request,
+            custom_field_service_pb2.FieldTemplate,
+            lambda session: mapping.template_to_proto(
+                set_field_template(session, given.entity or ENTITY, given.kind, fields, etag=given.etag)
+            ),
         )

@@ -22,23 +22,31 @@ from crm.customers.v1 import (
     duplicate_service_pb2_grpc,
     identity_number_service_pb2,
     identity_number_service_pb2_grpc,
+    interaction_service_pb2,
+    interaction_service_pb2_grpc,
     ownership_service_pb2,
     ownership_service_pb2_grpc,
     pool_allocation_service_pb2,
     pool_allocation_service_pb2_grpc,
+    merge_service_pb2,
+    merge_service_pb2_grpc,
     pool_service_pb2,
     pool_service_pb2_grpc,
     purchase_service_pb2,
     purchase_service_pb2_grpc,
+    quality_service_pb2,
+    quality_service_pb2_grpc,
     recycle_service_pb2,
     recycle_service_pb2_grpc,
     rfm_service_pb2,
     rfm_service_pb2_grpc,
+    tag_service_pb2,
+    tag_service_pb2_grpc,
     transfer_service_pb2,
     transfer_service_pb2_grpc,
 )
 
-from customers import api, transfer
+from customers import api, refreshing, transfer
 from customers.batches import BATCHES
 from customers.batches.api import CustomerBatchServicer
 from customers.batches.running import run_batch
@@ -47,17 +55,20 @@ from customers.consumers import SUBSCRIPTIONS, TIMERS
 from customers.duplicate_finding import scanning
 from customers.duplicate_finding.api import DuplicateServicer
 from customers.explainers import EXPLAINERS
+from customers.interactions.api import InteractionServicer
 from customers.leaving import HANDOVER
 from customers.ownership_api import OwnershipServicer
 from customers.personal_data import PERSONAL_DATA
 from customers.pools.allocation_api import PoolAllocationServicer
 from customers.pools.allocation_job import JOB_KIND as ALLOCATION
+from customers.merging.api import MergeServicer
 from customers.pools.api import PoolServicer
 from customers.purchases.api import PurchaseServicer, RfmServicer
 from customers.purchases.jobs import JOB_KINDS
 from customers.recycling import running
 from customers.recycling.api import RecycleServicer
 from customers.shares import CustomerShareServicer
+from customers.tag_api import QualityServicer, TagServicer
 from customers.transfer.api import TransferServicer
 
 
@@ -111,6 +122,11 @@ def servicers(runtime: Runtime) -> Sequence[Servicer]:
             recycle_service_pb2_grpc.add_RecycleServiceServicer_to_server,
         ),
         Servicer(
+            interaction_service_pb2.DESCRIPTOR.services_by_name["InteractionService"],
+            InteractionServicer(calls),
+            interaction_service_pb2_grpc.add_InteractionServiceServicer_to_server,
+        ),
+        Servicer(
             purchase_service_pb2.DESCRIPTOR.services_by_name["PurchaseService"],
             PurchaseServicer(calls),
             purchase_service_pb2_grpc.add_PurchaseServiceServicer_to_server,
@@ -129,6 +145,21 @@ def servicers(runtime: Runtime) -> Sequence[Servicer]:
             duplicate_service_pb2.DESCRIPTOR.services_by_name["DuplicateService"],
             DuplicateServicer(calls),
             duplicate_service_pb2_grpc.add_DuplicateServiceServicer_to_server,
+        ),
+        Servicer(
+            tag_service_pb2.DESCRIPTOR.services_by_name["TagService"],
+            TagServicer(calls),
+            tag_service_pb2_grpc.add_TagServiceServicer_to_server,
+        ),
+        Servicer(
+            quality_service_pb2.DESCRIPTOR.services_by_name["QualityService"],
+            QualityServicer(calls),
+            quality_service_pb2_grpc.add_QualityServiceServicer_to_server,
+        ),
+        Servicer(
+            merge_service_pb2.DESCRIPTOR.services_by_name["MergeService"],
+            MergeServicer(calls),
+            merge_service_pb2_grpc.add_MergeServiceServicer_to_server,
         ),
         Servicer(
             transfer_service_pb2.DESCRIPTOR.services_by_name["TransferService"],

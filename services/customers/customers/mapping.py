@@ -8,10 +8,11 @@ from uuid import UUID
 from chassis.etags import etag
 from chassis.masks import changed_paths
 from chassis.names import make_name, parse_name, parse_optional_name
-from crm.customers.v1 import contact_pb2, customer_pb2, customer_service_pb2, timeline_pb2
+from crm.customers.v1 import contact_pb2, custom_field_service_pb2, customer_pb2, customer_service_pb2, timeline_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.struct_pb2 import Struct, Value
 
+from customers.model.tags import FieldTemplate
 from customers.usecases.create_customer import CustomerDraft
 from customers.usecases.transfer_customers import TransferResult
 from customers.usecases.update_customer import CustomerPatch
@@ -178,6 +179,16 @@ def contact_patch(contact: contact_pb2.Contact, mask: FieldMask) -> ContactValue
         _contact_values(contact, plain),
         given if whole else {key: given.get(key) for key in keys},
         replace_custom_fields=whole and bool(mask.paths),
+    )
+
+
+def template_to_proto(template: FieldTemplate) -> custom_field_service_pb2.FieldTemplate:
+    """A template of fields as a message."""
+    return custom_field_service_pb2.FieldTemplate(
+        entity=template.entity,
+        kind=template.kind,
+        fields=[custom_field_service_pb2.TemplateField(**field) for field in template.fields],
+        etag=etag(template.version),
     )
 
 

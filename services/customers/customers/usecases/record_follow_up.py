@@ -10,7 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute
 
 from customers.derived import children_changed
-from customers.model import Customer, TimelineEntry, TimelineKind
+from customers.model import Customer, MergedCustomer, MergedRow, TimelineEntry, TimelineKind
+from customers.queries import merged_into
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ def record_follow_up(session: ServiceSession, follow_up: FollowUp) -> None:
 
     A customer that has been deleted meanwhile keeps no timeline.
     """
+    customer_id = _where_it_is(session, follow_up)
     found = session.scalar(
-        select(Customer.id).where(Customer.id == follow_up.customer_id).with_for_update(key_share=True)
+        select(Customer.id).where(Customer.id == customer_id).with_for_update(key_share=True)
     )
     if found is None:
         return
@@ -44,7 +46,7 @@ def record_follow_up(session: ServiceSession, follow_up: FollowUp) -> None:
         insert(TimelineEntry)
         .values(
             id=follow_up.event_id,
-            customer_id=follow_up.customer_id,
+            customer_id=customer_id,
             kind=TimelineKind.FOLLOW_UP_LOGGED,
             source=follow_up.source,
             resource=follow_up.resource,
@@ -65,7 +67,28 @@ def record_follow_up(session: ServiceSession, follow_up: FollowUp) -> None:
 def _note(session: ServiceSession, follow_up: FollowUp, last: InstrumentedAttribute[datetime | None]) -> None:
     session.execute(
         update(Customer)
-        .where(Customer.id == follow_up.customer_id, or_(last.is_(None), last < follow_up.occur_time))
+        .where(Customer.id == customer_id, or_(last.is_(None), last < follow_up.occur_time))
         .values({last: follow_up.occur_time})
         .execution_options(synchronize_session=False)
     )
+
+
+def _where_it_is(session: ServiceSession, follow_up: FollowUp) -> UUID:
+    """The customer whose timeline tells of it: the one that the customer was merged into meanwhile, if it was.
+
+    The entry is noted as moved, so that it goes back with the rest if the merge is taken back.
+    """
+    merged = session.get(MergedCustomer, follow_up.customer_id)
+    if merged is None:
+        return follow_up.customer_id
+    session.execute(
+        insert(MergedRow)
+        .values(
+            merge_id=merged.merge_id,
+            source=TimelineEntry.__tablename__,
+            row_id=follow_up.event_id,
+            customer_id=follow_up.customer_id,
+        )
+        .on_conflict_do_nothing()
+    )
+    return merged_into(session, follow_up.customer_id) or follow_up.customer_id

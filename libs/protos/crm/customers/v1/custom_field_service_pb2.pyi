@@ -21,6 +21,122 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class FieldTemplate(_message.Message):
+    """Which fields people see of records of a kind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTITY_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    entity: _builtins.str
+    """The entity: `customer` or `contact`."""
+    kind: _builtins.str
+    """The kind of customers, `COMPANY` or `PERSON`; empty for contacts."""
+    etag: _builtins.str
+    """Changes with every change of the template; empty if there is none."""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateField]:
+        """The fields, in the order they are shown."""
+
+    def __init__(
+        self,
+        *,
+        entity: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        fields: _abc.Iterable[Global___TemplateField] | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity", b"entity", "etag", b"etag", "fields", b"fields", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FieldTemplate: _TypeAlias = FieldTemplate  # noqa: Y015
+
+@_typing.final
+class TemplateField(_message.Message):
+    """A field of a template."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """The field, as in filters, e.g. `industry` or `custom.region`."""
+    required: _builtins.bool
+    """True if a new record must have a value."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        required: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "required", b"required"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TemplateField: _TypeAlias = TemplateField  # noqa: Y015
+
+@_typing.final
+class GetFieldTemplateRequest(_message.Message):
+    """A request for a template."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTITY_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    entity: _builtins.str
+    """The entity; `customer` if not given."""
+    kind: _builtins.str
+    """The kind, see FieldTemplate."""
+    def __init__(
+        self,
+        *,
+        entity: _builtins.str = ...,
+        kind: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity", b"entity", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFieldTemplateRequest: _TypeAlias = GetFieldTemplateRequest  # noqa: Y015
+
+@_typing.final
+class SetFieldTemplateRequest(_message.Message):
+    """A request to set a template."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_TEMPLATE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that makes a retry safe."""
+    @_builtins.property
+    def field_template(self) -> Global___FieldTemplate:
+        """Required. The `etag` if a concurrent change must be noticed."""
+
+    def __init__(
+        self,
+        *,
+        field_template: Global___FieldTemplate | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["field_template", b"field_template"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field_template", b"field_template", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetFieldTemplateRequest: _TypeAlias = SetFieldTemplateRequest  # noqa: Y015
+
+@_typing.final
 class ListCustomFieldsRequest(_message.Message):
     """A request for a page of fields."""
 

@@ -51,6 +51,16 @@ class CustomFieldServiceStub:
                 request_serializer=crm_dot_customers_dot_v1_dot_custom__field__service__pb2.UpdateCustomFieldRequest.SerializeToString,
                 response_deserializer=crm_dot_common_dot_v1_dot_custom__field__pb2.CustomField.FromString,
                 _registered_method=True)
+        self.GetFieldTemplate = channel.unary_unary(
+                '/crm.customers.v1.CustomFieldService/GetFieldTemplate',
+                request_serializer=crm_dot_customers_dot_v1_dot_custom__field__service__pb2.GetFieldTemplateRequest.SerializeToString,
+                response_deserializer=crm_dot_customers_dot_v1_dot_custom__field__service__pb2.FieldTemplate.FromString,
+                _registered_method=True)
+        self.SetFieldTemplate = channel.unary_unary(
+                '/crm.customers.v1.CustomFieldService/SetFieldTemplate',
+                request_serializer=crm_dot_customers_dot_v1_dot_custom__field__service__pb2.SetFieldTemplateRequest.SerializeToString,
+                response_deserializer=crm_dot_customers_dot_v1_dot_custom__field__service__pb2.FieldTemplate.FromString,
+                _registered_method=True)
 
 
 class CustomFieldServiceServicer:
@@ -79,6 +89,21 @@ class CustomFieldServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetFieldTemplate(self, request, context):
+        """Returns which fields people see of records of a kind, and which must be filled in. Without a template, people see
+        all of them, and only what each field says must be filled in.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetFieldTemplate(self, request, context):
+        """Sets a template. New records lack nothing that it requires from now on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CustomFieldServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -96,6 +121,16 @@ def add_CustomFieldServiceServicer_to_server(servicer, server):
                     servicer.UpdateCustomField,
                     request_deserializer=crm_dot_customers_dot_v1_dot_custom__field__service__pb2.UpdateCustomFieldRequest.FromString,
                     response_serializer=crm_dot_common_dot_v1_dot_custom__field__pb2.CustomField.SerializeToString,
+            ),
+            'GetFieldTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFieldTemplate,
+                    request_deserializer=crm_dot_customers_dot_v1_dot_custom__field__service__pb2.GetFieldTemplateRequest.FromString,
+                    response_serializer=crm_dot_customers_dot_v1_dot_custom__field__service__pb2.FieldTemplate.SerializeToString,
+            ),
+            'SetFieldTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetFieldTemplate,
+                    request_deserializer=crm_dot_customers_dot_v1_dot_custom__field__service__pb2.SetFieldTemplateRequest.FromString,
+                    response_serializer=crm_dot_customers_dot_v1_dot_custom__field__service__pb2.FieldTemplate.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -180,6 +215,60 @@ class CustomFieldService:
             '/crm.customers.v1.CustomFieldService/UpdateCustomField',
             crm_dot_customers_dot_v1_dot_custom__field__service__pb2.UpdateCustomFieldRequest.SerializeToString,
             crm_dot_common_dot_v1_dot_custom__field__pb2.CustomField.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFieldTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.customers.v1.CustomFieldService/GetFieldTemplate',
+            crm_dot_customers_dot_v1_dot_custom__field__service__pb2.GetFieldTemplateRequest.SerializeToString,
+            crm_dot_customers_dot_v1_dot_custom__field__service__pb2.FieldTemplate.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetFieldTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.customers.v1.CustomFieldService/SetFieldTemplate',
+            crm_dot_customers_dot_v1_dot_custom__field__service__pb2.SetFieldTemplateRequest.SerializeToString,
+            crm_dot_customers_dot_v1_dot_custom__field__service__pb2.FieldTemplate.FromString,
             options,
             channel_credentials,
             insecure,

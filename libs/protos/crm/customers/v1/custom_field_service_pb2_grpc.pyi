@@ -42,6 +42,12 @@ class CustomFieldServiceStub:
     """Changes a field. Its type and key never change; an option in use cannot be removed, and formulas must not need
     each other. What is derived is reckoned anew by a job.
     """
+    GetFieldTemplate: _grpc.UnaryUnaryMultiCallable[_custom_field_service_pb2.GetFieldTemplateRequest, _custom_field_service_pb2.FieldTemplate]
+    """Returns which fields people see of records of a kind, and which must be filled in. Without a template, people see
+    all of them, and only what each field says must be filled in.
+    """
+    SetFieldTemplate: _grpc.UnaryUnaryMultiCallable[_custom_field_service_pb2.SetFieldTemplateRequest, _custom_field_service_pb2.FieldTemplate]
+    """Sets a template. New records lack nothing that it requires from now on."""
 
 @_typing.type_check_only
 class CustomFieldServiceAsyncStub(CustomFieldServiceStub):
@@ -56,6 +62,12 @@ class CustomFieldServiceAsyncStub(CustomFieldServiceStub):
     """Changes a field. Its type and key never change; an option in use cannot be removed, and formulas must not need
     each other. What is derived is reckoned anew by a job.
     """
+    GetFieldTemplate: _aio.UnaryUnaryMultiCallable[_custom_field_service_pb2.GetFieldTemplateRequest, _custom_field_service_pb2.FieldTemplate]  # type: ignore[assignment]
+    """Returns which fields people see of records of a kind, and which must be filled in. Without a template, people see
+    all of them, and only what each field says must be filled in.
+    """
+    SetFieldTemplate: _aio.UnaryUnaryMultiCallable[_custom_field_service_pb2.SetFieldTemplateRequest, _custom_field_service_pb2.FieldTemplate]  # type: ignore[assignment]
+    """Sets a template. New records lack nothing that it requires from now on."""
 
 class CustomFieldServiceServicer(metaclass=_abc_1.ABCMeta):
     """Defines the company's own fields of customers and contacts."""
@@ -85,5 +97,23 @@ class CustomFieldServiceServicer(metaclass=_abc_1.ABCMeta):
         """Changes a field. Its type and key never change; an option in use cannot be removed, and formulas must not need
         each other. What is derived is reckoned anew by a job.
         """
+
+    @_abc_1.abstractmethod
+    def GetFieldTemplate(
+        self,
+        request: _custom_field_service_pb2.GetFieldTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_custom_field_service_pb2.FieldTemplate, _abc.Awaitable[_custom_field_service_pb2.FieldTemplate]]:
+        """Returns which fields people see of records of a kind, and which must be filled in. Without a template, people see
+        all of them, and only what each field says must be filled in.
+        """
+
+    @_abc_1.abstractmethod
+    def SetFieldTemplate(
+        self,
+        request: _custom_field_service_pb2.SetFieldTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_custom_field_service_pb2.FieldTemplate, _abc.Awaitable[_custom_field_service_pb2.FieldTemplate]]:
+        """Sets a template. New records lack nothing that it requires from now on."""
 
 def add_CustomFieldServiceServicer_to_server(servicer: CustomFieldServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

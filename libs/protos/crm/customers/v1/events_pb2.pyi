@@ -400,6 +400,7 @@ class CustomersMerged(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     MERGE_FIELD_NUMBER: _builtins.int
     OTHERS_FIELD_NUMBER: _builtins.int
+    UNITED_CONTACTS_FIELD_NUMBER: _builtins.int
     customer: _builtins.str
     """The customer that stays, `customers/{uuid}`."""
     version: _builtins.int
@@ -414,6 +415,10 @@ class CustomersMerged(_message.Message):
     def others(self) -> _containers.RepeatedCompositeFieldContainer[Global___MergedCustomer]:
         """The customers that are no more."""
 
+    @_builtins.property
+    def united_contacts(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitedContact]:
+        """The contacts that became one with another."""
+
     def __init__(
         self,
         *,
@@ -422,14 +427,41 @@ class CustomersMerged(_message.Message):
         state: Global___CustomerState | None = ...,
         merge: _builtins.str = ...,
         others: _abc.Iterable[Global___MergedCustomer] | None = ...,
+        united_contacts: _abc.Iterable[Global___UnitedContact] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "merge", b"merge", "others", b"others", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "merge", b"merge", "others", b"others", "state", b"state", "united_contacts", b"united_contacts", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CustomersMerged: _TypeAlias = CustomersMerged  # noqa: Y015
+
+@_typing.final
+class UnitedContact(_message.Message):
+    """A contact that became one with another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTACT_FIELD_NUMBER: _builtins.int
+    INTO_FIELD_NUMBER: _builtins.int
+    contact: _builtins.str
+    """The contact that is no more, `contacts/{uuid}`."""
+    into: _builtins.str
+    """The one that stays."""
+    def __init__(
+        self,
+        *,
+        contact: _builtins.str = ...,
+        into: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "into", b"into"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnitedContact: _TypeAlias = UnitedContact  # noqa: Y015
 
 @_typing.final
 class MergedCustomer(_message.Message):
