@@ -109,6 +109,12 @@ def make_app(settings: GatewaySettings) -> Starlette:
     async def export_file(request: Request) -> Response:
         return await downloads.export_file(request, gateway.services)
 
+    async def personal_data(request: Request) -> Response:
+        return await downloads.personal_data(request, gateway.services)
+
+    async def batch_errors(request: Request) -> Response:
+        return await downloads.batch_errors(request, gateway.services)
+
     async def logo(request: Request) -> Response:
         return await downloads.logo(request, gateway.services)
 
@@ -118,6 +124,8 @@ def make_app(settings: GatewaySettings) -> Starlette:
         WebSocketRoute("/graphql", graphql_socket),
         Route("/files/importErrors/{key}", import_errors),
         Route("/files/exports/{key}", export_file),
+        Route("/files/batchErrors/{key}", batch_errors),
+        Route("/files/personalData/{key}", personal_data),
         Route("/files/organisation/logo", logo),
         Route("/.well-known/jwks.json", gateway.key_set),
         Route("/livez", _alive),

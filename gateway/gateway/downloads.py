@@ -7,9 +7,9 @@ from urllib.parse import quote
 import grpc
 import orjson
 from chassis import telemetry
-from crm.common.v1 import job_pb2
-from crm.customers.v1 import transfer_service_pb2
-from crm.identity.v1 import organisation_service_pb2
+from crm.common.v1 import job_pb2, personal_data_part_service_pb2
+from crm.customers.v1 import customer_batch_service_pb2, transfer_service_pb2
+from crm.identity.v1 import organisation_service_pb2, personal_data_pb2, personal_data_service_pb2
 from opentelemetry.trace import SpanKind
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -52,6 +52,41 @@ async def export_file(request: Request, services: Services) -> Response:
     def chunks(calls: Calls, key: str) -> Chunks:
         wanted = transfer_service_pb2.DownloadExportRequest(name=f"exportJobs/{key}")
         return calls.download(services.transfers.DownloadExport, wanted, seconds=DOWNLOAD_SECONDS)
+
+    return await _download(request, services, chunks)
+
+
+async def personal_data(request: Request, services: Services) -> Response:
+    """All that the services have collected about a person, as one JSON object."""
+
+    async def chunks(calls: Calls, key: str) -> Chunks:
+        name = f"personalDataRequests/{key}"
+        wanted = personal_data_service_pb2.GetPersonalDataRequestRequest(name=name)
+        found = await calls(services.personal_data.GetPersonalDataRequest, wanted)
+        if found.state == personal_data_pb2.PERSONAL_DATA_STATE_RUNNING:
+            message = "the services are still collecting; try again shortly"
+            raise CallFailed(grpc.StatusCode.FAILED_PRECONDITION, "NOT_FINISHED", message, "identity")
+        head = orjson.dumps({"request": found.name, "subject": found.subject, "reason": found.reason})
+        yield job_pb2.FileChunk(
+            file_name=f"personal-data-{key}.json", content_type="application/json", data=head[:-1] + b',"services":{'
+        )
+        for number, part in enumerate(found.parts):
+            yield job_pb2.FileChunk(data=b"%s%s:" % (b"," if number else b"", orjson.dumps(part.service)))
+            download = services.personal_data_parts[part.service].DownloadPersonalDataPart
+            mine = personal_data_part_service_pb2.DownloadPersonalDataPartRequest(service=part.service, request=name)
+            async for chunk in calls.download(download, mine, seconds=DOWNLOAD_SECONDS):
+                yield chunk
+        yield job_pb2.FileChunk(data=b"}}")
+
+    return await _download(request, services, chunks)
+
+
+async def batch_errors(request: Request, services: Services) -> Response:
+    """The customers that an action on many refused."""
+
+    def chunks(calls: Calls, key: str) -> Chunks:
+        wanted = customer_batch_service_pb2.DownloadCustomerBatchErrorsRequest(name=f"customerBatches/{key}")
+        return calls.download(services.batches.DownloadCustomerBatchErrors, wanted, seconds=DOWNLOAD_SECONDS)
 
     return await _download(request, services, chunks)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar
 
 
@@ -97,3 +98,31 @@ class OffboardingStarted:
     rules: Sequence[dict[str, Any]]
     default_successor: str
     actor: str
+
+
+@dataclass(frozen=True)
+class PersonalDataRequested:
+    """All data about a person is to be exported or erased."""
+
+    SUBJECT: ClassVar[str] = "request"
+
+    request: str
+    kind: str
+    records: Sequence[str]
+    places: Sequence[str]
+    sealed_identifiers: bytes
+    actor: str
+
+
+@dataclass(frozen=True)
+class LegalHoldChanged:
+    """A legal hold was made, changed or lifted."""
+
+    SUBJECT: ClassVar[str] = "hold"
+
+    hold: str
+    version: int
+    records: Sequence[str]
+    digests: Sequence[bytes]
+    expire_time: datetime | None
+    active: bool

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 
-from chassis import handover, sharing
+from chassis import handover, personal_data, sharing
 from chassis.bus.handlers import Received, Subscription
 from chassis.db import ServiceSession
 from chassis.formats import company_key
@@ -15,6 +15,7 @@ from crm.identity.v1 import events_pb2 as identity_pb2
 from leads.usecases.learn_customers import CustomerFacts, forget_customer, learn_customers
 from leads.usecases.learn_organisation import forget_department, learn_department, learn_user
 from leads.usecases.learn_shares import CustomerShare, learn_share
+from leads.usecases.merge_customers import merge_customers, unmerge_customers
 from leads.usecases.remind_due import remind_due
 from leads.usecases.settle_plans import close_plans, leave_plans_to_next_owner
 
@@ -36,10 +37,26 @@ def keep_up_with_customers(session: ServiceSession, received: Received) -> None:
         case "CustomersImported":
             imported = received.message(customers_pb2.CustomersImported)
             learn_customers(session, [_customer(state) for state in imported.customers])
+        case "CustomersMerged":
+            _merge(session, received.message(customers_pb2.CustomersMerged))
+        case "CustomersUnmerged":
+            back = received.message(customers_pb2.CustomersUnmerged)
+            merge_id = parse_name("customerMerges", back.merge, field="merge")
+            unmerge_customers(session, merge_id, _customer(back.state), [_customer(one) for one in back.others])
         case "CustomersHandedOver":
             _take_in(session, received.message(customers_pb2.CustomersHandedOver).changes)
         case name:
             learn_customers(session, [_customer(received.message(_STATES[name]).state)])
+
+
+def _merge(session: ServiceSession, event: customers_pb2.CustomersMerged) -> None:
+    others = {parse_name("customers", one.customer, field="customer"): one.version for one in event.others}
+    contacts = {
+        parse_name("contacts", one.contact, field="contact"): parse_name("contacts", one.into, field="into")
+        for one in event.united_contacts
+    }
+    merge_id = parse_name("customerMerges", event.merge, field="merge")
+    merge_customers(session, merge_id, _customer(event.state), others, contacts)
 
 
 def _take_in(session: ServiceSession, changes: Sequence[customers_pb2.HandedOver]) -> None:
@@ -71,7 +88,7 @@ def keep_up_with_organisation(session: ServiceSession, received: Received) -> No
         case "DepartmentChanged":
             department = received.message(identity_pb2.DepartmentChanged)
             department_id = parse_name("departments", department.department, field="department")
-            learn_department(session, department_id, department.version, department.path)
+            learn_department(session, department_id, department.version, department.path, theatre=department.theatre)
         case "DepartmentDeleted":
             deleted = received.message(identity_pb2.DepartmentDeleted)
             forget_department(session, parse_name("departments", deleted.department, field="department"))
@@ -80,7 +97,15 @@ def keep_up_with_organisation(session: ServiceSession, received: Received) -> No
 SUBSCRIPTIONS = (
     Subscription(
         "customers",
-        (*_STATES, "CustomerDeleted", "CustomerShareChanged", "CustomersHandedOver", "CustomersImported"),
+        (
+            *_STATES,
+            "CustomerDeleted",
+            "CustomerShareChanged",
+            "CustomersHandedOver",
+            "CustomersImported",
+            "CustomersMerged",
+            "CustomersUnmerged",
+        ),
         "leads.customers",
         keep_up_with_customers,
     ),
@@ -103,10 +128,16 @@ def purge_handovers(session: ServiceSession, due: datetime) -> None:
     handover.purge(session)
 
 
+def purge_personal_data(session: ServiceSession, due: datetime) -> None:
+    """Remove what was collected for people who asked for it."""
+    personal_data.purge(session)
+
+
 TIMERS = (
     Timer("leads.remind", remind_due, every=timedelta(minutes=1)),
     Timer("leads.purge_shares", purge_shares, daily_at=time(3, 40)),
     Timer("leads.purge_handovers", purge_handovers, daily_at=time(3, 50)),
+    Timer("leads.purge_personal_data", purge_personal_data, daily_at=time(4, 10)),
 )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from chassis import cli, handover, organisation
+from chassis import cli, handover, organisation, personal_data
 from chassis.calls import Calls
 from chassis.clients import open_channel
 from chassis.errors import Invalid
@@ -22,6 +22,7 @@ from leads.clients import GrpcCustomers
 from leads.consumers import SUBSCRIPTIONS, TIMERS
 from leads.explainers import EXPLAINERS
 from leads.leaving import HANDOVER
+from leads.personal_data import PERSONAL_DATA
 
 LONGEST_PROTECTION = 3_650
 
@@ -57,10 +58,16 @@ SERVICE = Service(
     name="leads",
     migrations=Path(__file__).resolve().parent.parent / "migrations",
     servicers=servicers,
-    subscriptions=lambda runtime: (*SUBSCRIPTIONS, organisation.subscription("leads"), handover.subscription(HANDOVER)),
+    subscriptions=lambda runtime: (
+        *SUBSCRIPTIONS,
+        organisation.subscription("leads"),
+        handover.subscription(HANDOVER),
+        *personal_data.subscriptions(PERSONAL_DATA),
+    ),
     timers=lambda runtime: TIMERS,
     jobs=lambda runtime: (handover.job_kind(HANDOVER),),
     handover=HANDOVER,
+    personal_data=PERSONAL_DATA,
     explainers=EXPLAINERS,
 )
 

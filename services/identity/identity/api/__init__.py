@@ -19,6 +19,8 @@ from crm.identity.v1 import (
     organisation_service_pb2_grpc,
     partner_service_pb2,
     partner_service_pb2_grpc,
+    personal_data_service_pb2,
+    personal_data_service_pb2_grpc,
     policy_service_pb2,
     policy_service_pb2_grpc,
     role_service_pb2,
@@ -36,13 +38,14 @@ from identity.api.offboardings import OffboardingServicer
 from identity.api.organisation import OrganisationCalendarServicer, OrganisationServicer
 from identity.api.partners import PartnerServicer
 from identity.api.people import people_servicers
+from identity.api.personal_data import PersonalDataServicer
 from identity.api.policy import PolicyServicer
 from identity.api.roles import RoleServicer
 from identity.api.signing import signing_servicers
 from identity.api.user_access import UserAccessServicer
 from identity.api.users import UserServicer
 from identity.authority import IdentityAuthority
-from identity.clients import Handovers
+from identity.clients import Handovers, People
 from identity.tokens import TokenIssuer
 
 
@@ -75,6 +78,11 @@ def servicers(runtime: Runtime) -> Sequence[Servicer]:
             offboarding_service_pb2.DESCRIPTOR.services_by_name["OffboardingService"],
             OffboardingServicer(calls, Handovers(runtime.settings)),
             offboarding_service_pb2_grpc.add_OffboardingServiceServicer_to_server,
+        ),
+        Servicer(
+            personal_data_service_pb2.DESCRIPTOR.services_by_name["PersonalDataService"],
+            PersonalDataServicer(calls, People(runtime.settings)),
+            personal_data_service_pb2_grpc.add_PersonalDataServiceServicer_to_server,
         ),
         Servicer(
             organisation_service_pb2.DESCRIPTOR.services_by_name["OrganisationService"],

@@ -8,6 +8,13 @@ from identity.model.offboardings import Offboarding, OffboardingPart
 from identity.model.organisation import ORGANISATION_NAME, CompanyDay, OrganisationProfile, StatutoryCalendar
 from identity.model.partners import Partner
 from identity.model.passwords import AccountToken, FormerPassword, StoredPasswordRules, TokenPurpose
+from identity.model.personal_data import (
+    LegalHold,
+    PersonalDataPart,
+    PersonalDataRequest,
+    RequestKind,
+    RequestState,
+)
 from identity.model.preferences import SavedView, UserSettings
 from identity.model.roles import PolicyState, Role
 from identity.model.second_factors import LoginChallenge, RecoveryCode, TotpFactor
@@ -25,6 +32,7 @@ __all__ = [
     "Department",
     "FormerPassword",
     "IdentityProvider",
+    "LegalHold",
     "LinkedIdentity",
     "LoginAttempt",
     "LoginChallenge",
@@ -34,9 +42,13 @@ __all__ = [
     "OrganisationProfile",
     "Partner",
     "PendingSignIn",
+    "PersonalDataPart",
+    "PersonalDataRequest",
     "PolicyState",
     "RecoveryCode",
     "RefreshToken",
+    "RequestKind",
+    "RequestState",
     "Revocation",
     "Role",
     "SavedView",
