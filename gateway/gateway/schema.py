@@ -14,6 +14,7 @@ from gateway.operations.access import AccessQuery
 from gateway.operations.accounts import AccountsMutation, AccountsQuery
 from gateway.operations.administration import AdministrationMutation
 from gateway.operations.audit import AuditQuery
+from gateway.operations.batches import BatchesMutation, BatchesQuery
 from gateway.operations.clients import ClientsMutation, ClientsQuery
 from gateway.operations.clock import TestClocksMutation, TestClocksQuery
 from gateway.operations.customer360 import Customer360Query
@@ -26,6 +27,7 @@ from gateway.operations.interactions import InteractionsMutation
 from gateway.operations.leads import LeadsMutation, LeadsQuery
 from gateway.operations.merges import MergesMutation, MergesQuery
 from gateway.operations.offboarding import OffboardingsMutation, OffboardingsQuery
+from gateway.operations.offline import OfflineMutation, OfflineQuery
 from gateway.operations.organisation import OrganisationMutation, OrganisationQuery
 from gateway.operations.ownership import OwnershipMutation, OwnershipQuery
 from gateway.operations.partners import PartnersMutation, PartnersQuery
@@ -40,6 +42,7 @@ from gateway.operations.second_factors import SecondFactorsMutation, SecondFacto
 from gateway.operations.sharing import SharingMutation, SharingQuery
 from gateway.operations.signing import SigningMutation
 from gateway.operations.subscriptions import Subscription
+from gateway.operations.tags import TagsMutation, TagsQuery
 from gateway.operations.transfers import TransfersMutation, TransfersQuery
 from gateway.scalars import CONFIG
 
@@ -64,7 +67,10 @@ class Query(
     PoolAllocationsQuery,
     OwnershipQuery,
     RecyclingQuery,
+    TagsQuery,
     TransfersQuery,
+    OfflineQuery,
+    BatchesQuery,
     IdentityQuery,
     IdentityProvidersQuery,
     SecondFactorsQuery,
@@ -100,7 +106,10 @@ class Mutation(
     PoolAllocationsMutation,
     OwnershipMutation,
     RecyclingMutation,
+    TagsMutation,
     TransfersMutation,
+    OfflineMutation,
+    BatchesMutation,
     AdministrationMutation,
     AccountsMutation,
     SavedViewsMutation,

@@ -14,18 +14,22 @@ from crm.common.v1 import (
 from crm.customers.v1 import (
     contact_service_pb2_grpc,
     custom_field_service_pb2_grpc,
+    customer_batch_service_pb2_grpc,
     customer_service_pb2_grpc,
     customer_share_service_pb2_grpc,
     duplicate_service_pb2_grpc,
     identity_number_service_pb2_grpc,
     interaction_service_pb2_grpc,
     merge_service_pb2_grpc,
+    offline_service_pb2_grpc,
     ownership_service_pb2_grpc,
     pool_allocation_service_pb2_grpc,
     pool_service_pb2_grpc,
     purchase_service_pb2_grpc,
+    quality_service_pb2_grpc,
     recycle_service_pb2_grpc,
     rfm_service_pb2_grpc,
+    tag_service_pb2_grpc,
     transfer_service_pb2_grpc,
 )
 from crm.identity.v1 import (
@@ -58,18 +62,22 @@ if TYPE_CHECKING:
     from crm.common.v1.test_clock_service_pb2_grpc import TestClockServiceAsyncStub
     from crm.customers.v1.contact_service_pb2_grpc import ContactServiceAsyncStub
     from crm.customers.v1.custom_field_service_pb2_grpc import CustomFieldServiceAsyncStub
+    from crm.customers.v1.customer_batch_service_pb2_grpc import CustomerBatchServiceAsyncStub
     from crm.customers.v1.customer_service_pb2_grpc import CustomerServiceAsyncStub
     from crm.customers.v1.customer_share_service_pb2_grpc import CustomerShareServiceAsyncStub
     from crm.customers.v1.duplicate_service_pb2_grpc import DuplicateServiceAsyncStub
     from crm.customers.v1.identity_number_service_pb2_grpc import IdentityNumberServiceAsyncStub
     from crm.customers.v1.interaction_service_pb2_grpc import InteractionServiceAsyncStub
     from crm.customers.v1.merge_service_pb2_grpc import MergeServiceAsyncStub
+    from crm.customers.v1.offline_service_pb2_grpc import OfflineServiceAsyncStub
     from crm.customers.v1.ownership_service_pb2_grpc import OwnershipServiceAsyncStub
     from crm.customers.v1.pool_allocation_service_pb2_grpc import PoolAllocationServiceAsyncStub
     from crm.customers.v1.pool_service_pb2_grpc import PoolServiceAsyncStub
     from crm.customers.v1.purchase_service_pb2_grpc import PurchaseServiceAsyncStub
+    from crm.customers.v1.quality_service_pb2_grpc import QualityServiceAsyncStub
     from crm.customers.v1.recycle_service_pb2_grpc import RecycleServiceAsyncStub
     from crm.customers.v1.rfm_service_pb2_grpc import RfmServiceAsyncStub
+    from crm.customers.v1.tag_service_pb2_grpc import TagServiceAsyncStub
     from crm.customers.v1.transfer_service_pb2_grpc import TransferServiceAsyncStub
     from crm.identity.v1.account_service_pb2_grpc import AccountServiceAsyncStub
     from crm.identity.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
@@ -221,6 +229,12 @@ class Services:
             "customers", pool_allocation_service_pb2_grpc.PoolAllocationServiceStub
         )
         self.recycling: RecycleServiceAsyncStub = self._stub("customers", recycle_service_pb2_grpc.RecycleServiceStub)
+        self.quality: QualityServiceAsyncStub = self._stub("customers", quality_service_pb2_grpc.QualityServiceStub)
+        self.tags: TagServiceAsyncStub = self._stub("customers", tag_service_pb2_grpc.TagServiceStub)
+        self.batches: CustomerBatchServiceAsyncStub = self._stub(
+            "customers", customer_batch_service_pb2_grpc.CustomerBatchServiceStub
+        )
+        self.offline: OfflineServiceAsyncStub = self._stub("customers", offline_service_pb2_grpc.OfflineServiceStub)
         self.transfers: TransferServiceAsyncStub = self._stub(
             "customers", transfer_service_pb2_grpc.TransferServiceStub
         )

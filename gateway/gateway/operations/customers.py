@@ -1,5 +1,7 @@
 """Customers, contacts, timeline and the company's own fields."""
 
+from datetime import datetime
+
 import strawberry
 from crm.common.v1 import custom_field_pb2
 from crm.customers.v1 import (
@@ -27,7 +29,21 @@ from gateway.types.customers import (
     TimelineEntry,
 )
 
-_OUTPUT = {"owner_department", "last_follow_up_time", "last_effective_follow_up_time", "creator", "create_time", "update_time"}
+OUTPUT = {
+    "owner_department",
+    "last_follow_up_time",
+    "last_effective_follow_up_time",
+    "creator",
+    "create_time",
+    "update_time",
+} | {
+    "quality_score",
+    "tag_details",
+}
+
+
+_FIXED = {"currency", "collection", "pattern", "result_type"}
+"""What never changes of a field."""
 
 
 @strawberry.type
@@ -68,14 +84,23 @@ class CustomersQuery:
 
     @field("The contacts of a customer, the primary one first.")
     async def contacts(
-        self, info: Info, customer: strawberry.ID, first: First = DEFAULT_PAGE, after: After = None
+        self,
+        info: Info,
+        customer: strawberry.ID,
+        first: First = DEFAULT_PAGE,
+        after: After = None,
+        filter: FilterInput | None = None,  # noqa: A002 - the name in the schema
     ) -> Connection[Contact] | None:
+        condition = to_filter(filter, contact_pb2.Contact.DESCRIPTOR)
         method, request = info.context.services.contacts.ListContacts, contact_service_pb2.ListContactsRequest
         return await connect(
-            first, after, Contact, pages(info.context, method, request, "contacts", customers=[customer])
+            first,
+            after,
+            Contact,
+            pages(info.context, method, request, "contacts", customers=[customer], filter=condition),
         )
 
-    @field("What happened with a customer, newest first; only some kinds, if given.")
+    @field("What happened with a customer, newest first; only some kinds, sources, actors or times, if given.")
     async def timeline(
         self,
         info: Info,
@@ -83,6 +108,10 @@ class CustomersQuery:
         first: First = DEFAULT_PAGE,
         after: After = None,
         kinds: list[str] | None = None,
+        sources: list[str] | None = None,
+        actor_ids: list[strawberry.ID] | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
     ) -> Connection[TimelineEntry] | None:
         fetch = pages(
             info.context,
@@ -91,6 +120,10 @@ class CustomersQuery:
             "entries",
             customer=customer,
             kinds=kinds or (),
+            sources=sources or (),
+            actors=actor_ids or (),
+            start_time=start_time,
+            end_time=end_time,
         )
         return await connect(first, after, TimelineEntry, fetch)
 
@@ -105,12 +138,12 @@ class CustomersQuery:
         )
 
 
-@derive_input(customer_pb2.Customer, required={"display_name"}, hide={"name", "etag", *_OUTPUT}, references={"owner"})
+@derive_input(customer_pb2.Customer, required={"display_name"}, hide={"name", "etag", *OUTPUT}, references={"owner"})
 class CreateCustomerInput(Input[customer_pb2.Customer]):
     request_id: RequestId = None
 
 
-@derive_input(customer_pb2.Customer, required={"name"}, hide={"kind", "owner", *_OUTPUT})
+@derive_input(customer_pb2.Customer, required={"name"}, hide={"kind", "owner", *OUTPUT})
 class UpdateCustomerInput(Input[customer_pb2.Customer]):
     request_id: RequestId = None
 
@@ -156,7 +189,7 @@ class CreateCustomFieldInput(Input[custom_field_pb2.CustomField]):
     request_id: RequestId = None
 
 
-@derive_input(custom_field_pb2.CustomField, required={"name"}, hide={"entity", "key", "type", "create_time"})
+@derive_input(custom_field_pb2.CustomField, required={"name"}, hide={"entity", "key", "type", "create_time", *_FIXED})
 class UpdateCustomFieldInput(Input[custom_field_pb2.CustomField]):
     request_id: RequestId = None
 

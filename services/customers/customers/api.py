@@ -25,6 +25,7 @@ from google.protobuf.empty_pb2 import Empty
 from customers import mapping, queries
 from customers.interactions.mapping import narrowing
 from customers.model.tags import FieldTemplate
+from customers.interactions.mapping import narrowing
 from customers.overview import overview
 from customers.own_fields import ENTITY
 from customers.usecases.create_contact import create_contact
@@ -300,7 +301,7 @@ class CustomFieldServicer(custom_field_service_pb2_grpc.CustomFieldServiceServic
         self, request: custom_field_service_pb2.SetFieldTemplateRequest, context: Any
     ) -> custom_field_service_pb2.FieldTemplate:
         given = request.field_template
-        fields = [(one.field, one.required) for one in given.fields]
+        fields = [(one.field, one.required) for one in given.shown_fields]
         return self.calls.write(
             request,
             custom_field_service_pb2.FieldTemplate,

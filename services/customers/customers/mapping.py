@@ -37,7 +37,8 @@ _TEXTS = (
     "remark",
     "external_id",
 )
-_CHANGEABLE = {*_TEXTS, *_LISTS, "status", "address", "custom_fields"}
+CHANGEABLE = {*_TEXTS, *_LISTS, "status", "address", "custom_fields"}
+"""The fields that an update may change."""
 _CONTACT_TEXTS = ("display_name", "job_title", "wechat", "identity_number", "remark")
 _CONTACT_CHANGEABLE = {*_CONTACT_TEXTS, "phones", "emails", "primary"}
 
@@ -106,7 +107,7 @@ def draft_from_proto(customer: customer_pb2.Customer) -> CustomerDraft:
 
 def patch_from_proto(customer: customer_pb2.Customer, mask: FieldMask) -> CustomerPatch:
     """What an update changes. Without a mask, that is each part of the address and each own field that is given."""
-    paths = changed_paths(customer, mask, _CHANGEABLE)
+    paths = changed_paths(customer, mask, CHANGEABLE)
     given = struct_to_dict(customer.custom_fields)
     keys = {path.removeprefix("custom_fields.") for path in paths if path.startswith("custom_fields.")}
     whole = "custom_fields" in paths
@@ -187,7 +188,7 @@ def template_to_proto(template: FieldTemplate) -> custom_field_service_pb2.Field
     return custom_field_service_pb2.FieldTemplate(
         entity=template.entity,
         kind=template.kind,
-        fields=[custom_field_service_pb2.TemplateField(**field) for field in template.fields],
+        shown_fields=[custom_field_service_pb2.TemplateField(**field) for field in template.fields],
         etag=etag(template.version),
     )
 

@@ -106,7 +106,7 @@ class QualityServicer(quality_service_pb2_grpc.QualityServiceServicer):
             page = cleaning.list_to_clean(
                 session,
                 _name(_LIST, quality_service_pb2.CleaningList, request.list),
-                field=request.field,
+                field=request.empty_field,
                 days=request.days,
                 page_size=request.page_size,
                 page_token=request.page_token,

@@ -1,6 +1,6 @@
 """Keep a follow-up that was logged elsewhere in the customer's timeline."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -36,9 +36,9 @@ def record_follow_up(session: ServiceSession, follow_up: FollowUp) -> None:
 
     A customer that has been deleted meanwhile keeps no timeline.
     """
-    customer_id = _where_it_is(session, follow_up)
+    follow_up = _where_it_is(session, follow_up)
     found = session.scalar(
-        select(Customer.id).where(Customer.id == customer_id).with_for_update(key_share=True)
+        select(Customer.id).where(Customer.id == follow_up.customer_id).with_for_update(key_share=True)
     )
     if found is None:
         return
@@ -46,7 +46,7 @@ def record_follow_up(session: ServiceSession, follow_up: FollowUp) -> None:
         insert(TimelineEntry)
         .values(
             id=follow_up.event_id,
-            customer_id=customer_id,
+            customer_id=follow_up.customer_id,
             kind=TimelineKind.FOLLOW_UP_LOGGED,
             source=follow_up.source,
             resource=follow_up.resource,
@@ -67,20 +67,20 @@ def record_follow_up(session: ServiceSession, follow_up: FollowUp) -> None:
 def _note(session: ServiceSession, follow_up: FollowUp, last: InstrumentedAttribute[datetime | None]) -> None:
     session.execute(
         update(Customer)
-        .where(Customer.id == customer_id, or_(last.is_(None), last < follow_up.occur_time))
+        .where(Customer.id == follow_up.customer_id, or_(last.is_(None), last < follow_up.occur_time))
         .values({last: follow_up.occur_time})
         .execution_options(synchronize_session=False)
     )
 
 
-def _where_it_is(session: ServiceSession, follow_up: FollowUp) -> UUID:
-    """The customer whose timeline tells of it: the one that the customer was merged into meanwhile, if it was.
+def _where_it_is(session: ServiceSession, follow_up: FollowUp) -> FollowUp:
+    """The follow-up of the customer whose timeline tells of it: the one that its own was merged into, if it was.
 
     The entry is noted as moved, so that it goes back with the rest if the merge is taken back.
     """
     merged = session.get(MergedCustomer, follow_up.customer_id)
     if merged is None:
-        return follow_up.customer_id
+        return follow_up
     session.execute(
         insert(MergedRow)
         .values(
@@ -91,4 +91,4 @@ def _where_it_is(session: ServiceSession, follow_up: FollowUp) -> UUID:
         )
         .on_conflict_do_nothing()
     )
-    return merged_into(session, follow_up.customer_id) or follow_up.customer_id
+    return replace(follow_up, customer_id=merged_into(session, follow_up.customer_id))

@@ -57,7 +57,7 @@ def _check(session: ServiceSession, entity: str, fields: Sequence[tuple[str, boo
     known = {field.name for field in _KNOWN[entity]} | own.keys()
     faults, seen = list[Violation](), set[str]()
     for at, (name, required) in enumerate(fields):
-        path = f"field_template.fields[{at}]"
+        path = f"field_template.shown_fields[{at}]"
         if name not in known:
             faults.append(Violation(f"{path}.field", "UNKNOWN_FIELD", f"there is no field {name[:100]!r}"))
         elif name in seen:

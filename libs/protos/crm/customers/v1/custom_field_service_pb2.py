@@ -27,7 +27,7 @@ from crm.common.v1 import custom_field_pb2 as crm_dot_common_dot_v1_dot_custom__
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+crm/customers/v1/custom_field_service.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a crm/common/v1/custom_field.proto\x1a google/protobuf/field_mask.proto\"l\n\rFieldTemplate\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12/\n\x06\x66ields\x18\x03 \x03(\x0b\x32\x1f.crm.customers.v1.TemplateField\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"0\n\rTemplateField\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x10\n\x08required\x18\x02 \x01(\x08\"7\n\x17GetFieldTemplateRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\"f\n\x17SetFieldTemplateRequest\x12\x37\n\x0e\x66ield_template\x18\x01 \x01(\x0b\x32\x1f.crm.customers.v1.FieldTemplate\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"P\n\x17ListCustomFieldsRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"f\n\x18ListCustomFieldsResponse\x12\x31\n\rcustom_fields\x18\x01 \x03(\x0b\x32\x1a.crm.common.v1.CustomField\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x18\x43reateCustomFieldRequest\x12\x30\n\x0c\x63ustom_field\x18\x01 \x01(\x0b\x32\x1a.crm.common.v1.CustomField\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x91\x01\n\x18UpdateCustomFieldRequest\x12\x30\n\x0c\x63ustom_field\x18\x01 \x01(\x0b\x32\x1a.crm.common.v1.CustomField\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\xf4\x04\n\x12\x43ustomFieldService\x12~\n\x10ListCustomFields\x12).crm.customers.v1.ListCustomFieldsRequest\x1a*.crm.customers.v1.ListCustomFieldsResponse\"\x13\x8a\xe7\x18\x0f\n\rcustomer.read\x12v\n\x11\x43reateCustomField\x12*.crm.customers.v1.CreateCustomFieldRequest\x1a\x1a.crm.common.v1.CustomField\"\x19\x8a\xe7\x18\x15\n\x13\x63ustom_field.create\x12v\n\x11UpdateCustomField\x12*.crm.customers.v1.UpdateCustomFieldRequest\x1a\x1a.crm.common.v1.CustomField\"\x19\x8a\xe7\x18\x15\n\x13\x63ustom_field.update\x12s\n\x10GetFieldTemplate\x12).crm.customers.v1.GetFieldTemplateRequest\x1a\x1f.crm.customers.v1.FieldTemplate\"\x13\x8a\xe7\x18\x0f\n\rcustomer.read\x12y\n\x10SetFieldTemplate\x12).crm.customers.v1.SetFieldTemplateRequest\x1a\x1f.crm.customers.v1.FieldTemplate\"\x19\x8a\xe7\x18\x15\n\x13\x63ustom_field.updateb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+crm/customers/v1/custom_field_service.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a crm/common/v1/custom_field.proto\x1a google/protobuf/field_mask.proto\"r\n\rFieldTemplate\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x35\n\x0cshown_fields\x18\x03 \x03(\x0b\x32\x1f.crm.customers.v1.TemplateField\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"0\n\rTemplateField\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x10\n\x08required\x18\x02 \x01(\x08\"7\n\x17GetFieldTemplateRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\"f\n\x17SetFieldTemplateRequest\x12\x37\n\x0e\x66ield_template\x18\x01 \x01(\x0b\x32\x1f.crm.customers.v1.FieldTemplate\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"P\n\x17ListCustomFieldsRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"f\n\x18ListCustomFieldsResponse\x12\x31\n\rcustom_fields\x18\x01 \x03(\x0b\x32\x1a.crm.common.v1.CustomField\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x18\x43reateCustomFieldRequest\x12\x30\n\x0c\x63ustom_field\x18\x01 \x01(\x0b\x32\x1a.crm.common.v1.CustomField\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x91\x01\n\x18UpdateCustomFieldRequest\x12\x30\n\x0c\x63ustom_field\x18\x01 \x01(\x0b\x32\x1a.crm.common.v1.CustomField\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\xf4\x04\n\x12\x43ustomFieldService\x12~\n\x10ListCustomFields\x12).crm.customers.v1.ListCustomFieldsRequest\x1a*.crm.customers.v1.ListCustomFieldsResponse\"\x13\x8a\xe7\x18\x0f\n\rcustomer.read\x12v\n\x11\x43reateCustomField\x12*.crm.customers.v1.CreateCustomFieldRequest\x1a\x1a.crm.common.v1.CustomField\"\x19\x8a\xe7\x18\x15\n\x13\x63ustom_field.create\x12v\n\x11UpdateCustomField\x12*.crm.customers.v1.UpdateCustomFieldRequest\x1a\x1a.crm.common.v1.CustomField\"\x19\x8a\xe7\x18\x15\n\x13\x63ustom_field.update\x12s\n\x10GetFieldTemplate\x12).crm.customers.v1.GetFieldTemplateRequest\x1a\x1f.crm.customers.v1.FieldTemplate\"\x13\x8a\xe7\x18\x0f\n\rcustomer.read\x12y\n\x10SetFieldTemplate\x12).crm.customers.v1.SetFieldTemplateRequest\x1a\x1f.crm.customers.v1.FieldTemplate\"\x19\x8a\xe7\x18\x15\n\x13\x63ustom_field.updateb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,21 +45,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CUSTOMFIELDSERVICE'].methods_by_name['SetFieldTemplate']._loaded_options = None
   _globals['_CUSTOMFIELDSERVICE'].methods_by_name['SetFieldTemplate']._serialized_options = b'\212\347\030\025\n\023custom_field.update'
   _globals['_FIELDTEMPLATE']._serialized_start=161
-  _globals['_FIELDTEMPLATE']._serialized_end=269
-  _globals['_TEMPLATEFIELD']._serialized_start=271
-  _globals['_TEMPLATEFIELD']._serialized_end=319
-  _globals['_GETFIELDTEMPLATEREQUEST']._serialized_start=321
-  _globals['_GETFIELDTEMPLATEREQUEST']._serialized_end=376
-  _globals['_SETFIELDTEMPLATEREQUEST']._serialized_start=378
-  _globals['_SETFIELDTEMPLATEREQUEST']._serialized_end=480
-  _globals['_LISTCUSTOMFIELDSREQUEST']._serialized_start=482
-  _globals['_LISTCUSTOMFIELDSREQUEST']._serialized_end=562
-  _globals['_LISTCUSTOMFIELDSRESPONSE']._serialized_start=564
-  _globals['_LISTCUSTOMFIELDSRESPONSE']._serialized_end=666
-  _globals['_CREATECUSTOMFIELDREQUEST']._serialized_start=668
-  _globals['_CREATECUSTOMFIELDREQUEST']._serialized_end=764
-  _globals['_UPDATECUSTOMFIELDREQUEST']._serialized_start=767
-  _globals['_UPDATECUSTOMFIELDREQUEST']._serialized_end=912
-  _globals['_CUSTOMFIELDSERVICE']._serialized_start=915
-  _globals['_CUSTOMFIELDSERVICE']._serialized_end=1543
+  _globals['_FIELDTEMPLATE']._serialized_end=275
+  _globals['_TEMPLATEFIELD']._serialized_start=277
+  _globals['_TEMPLATEFIELD']._serialized_end=325
+  _globals['_GETFIELDTEMPLATEREQUEST']._serialized_start=327
+  _globals['_GETFIELDTEMPLATEREQUEST']._serialized_end=382
+  _globals['_SETFIELDTEMPLATEREQUEST']._serialized_start=384
+  _globals['_SETFIELDTEMPLATEREQUEST']._serialized_end=486
+  _globals['_LISTCUSTOMFIELDSREQUEST']._serialized_start=488
+  _globals['_LISTCUSTOMFIELDSREQUEST']._serialized_end=568
+  _globals['_LISTCUSTOMFIELDSRESPONSE']._serialized_start=570
+  _globals['_LISTCUSTOMFIELDSRESPONSE']._serialized_end=672
+  _globals['_CREATECUSTOMFIELDREQUEST']._serialized_start=674
+  _globals['_CREATECUSTOMFIELDREQUEST']._serialized_end=770
+  _globals['_UPDATECUSTOMFIELDREQUEST']._serialized_start=773
+  _globals['_UPDATECUSTOMFIELDREQUEST']._serialized_end=918
+  _globals['_CUSTOMFIELDSERVICE']._serialized_start=921
+  _globals['_CUSTOMFIELDSERVICE']._serialized_end=1549
 # @@protoc_insertion_point(module_scope)

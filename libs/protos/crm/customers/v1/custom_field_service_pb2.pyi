@@ -28,7 +28,7 @@ class FieldTemplate(_message.Message):
 
     ENTITY_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
-    FIELDS_FIELD_NUMBER: _builtins.int
+    SHOWN_FIELDS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     entity: _builtins.str
     """The entity: `customer` or `contact`."""
@@ -37,7 +37,7 @@ class FieldTemplate(_message.Message):
     etag: _builtins.str
     """Changes with every change of the template; empty if there is none."""
     @_builtins.property
-    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateField]:
+    def shown_fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateField]:
         """The fields, in the order they are shown."""
 
     def __init__(
@@ -45,12 +45,12 @@ class FieldTemplate(_message.Message):
         *,
         entity: _builtins.str = ...,
         kind: _builtins.str = ...,
-        fields: _abc.Iterable[Global___TemplateField] | None = ...,
+        shown_fields: _abc.Iterable[Global___TemplateField] | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity", b"entity", "etag", b"etag", "fields", b"fields", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity", b"entity", "etag", b"etag", "kind", b"kind", "shown_fields", b"shown_fields"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,13 +27,15 @@ from crm.common.v1 import custom_field_pb2 as crm_dot_common_dot_v1_dot_custom__
 from crm.common.v1 import filter_pb2 as crm_dot_common_dot_v1_dot_filter__pb2
 from crm.customers.v1 import contact_service_pb2 as crm_dot_customers_dot_v1_dot_contact__service__pb2
 from crm.customers.v1 import customer_pb2 as crm_dot_customers_dot_v1_dot_customer__pb2
+from crm.customers.v1 import purchase_pb2 as crm_dot_customers_dot_v1_dot_purchase__pb2
+from crm.customers.v1 import rfm_pb2 as crm_dot_customers_dot_v1_dot_rfm__pb2
 from crm.customers.v1 import timeline_pb2 as crm_dot_customers_dot_v1_dot_timeline__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'crm/customers/v1/customer_service.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a crm/common/v1/custom_field.proto\x1a\x1a\x63rm/common/v1/filter.proto\x1a&crm/customers/v1/contact_service.proto\x1a\x1f\x63rm/customers/v1/customer.proto\x1a\x1f\x63rm/customers/v1/timeline.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\"\n\x12GetCustomerRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"x\n\x1aGetCustomerOverviewRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x19\n\x11\x63ontact_page_size\x18\x02 \x01(\x05\x12\x1a\n\x12timeline_page_size\x18\x03 \x01(\x05\x12\x15\n\rcustom_fields\x18\x04 \x01(\x08\"\xee\x01\n\x10\x43ustomerOverview\x12,\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1a.crm.customers.v1.Customer\x12\x38\n\x08\x63ontacts\x18\x02 \x01(\x0b\x32&.crm.customers.v1.ListContactsResponse\x12?\n\x08timeline\x18\x03 \x01(\x0b\x32-.crm.customers.v1.ListTimelineEntriesResponse\x12\x31\n\rcustom_fields\x18\x04 \x03(\x0b\x32\x1a.crm.common.v1.CustomField\")\n\x18\x42\x61tchGetCustomersRequest\x12\r\n\x05names\x18\x01 \x03(\t\"J\n\x19\x42\x61tchGetCustomersResponse\x12-\n\tcustomers\x18\x01 \x03(\x0b\x32\x1a.crm.customers.v1.Customer\"\x9e\x01\n\x14ListCustomersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12%\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x15.crm.common.v1.Filter\x12\x0e\n\x06search\x18\x04 \x01(\t\x12(\n\x08order_by\x18\x05 \x03(\x0b\x32\x16.crm.common.v1.OrderBy\"_\n\x15ListCustomersResponse\x12-\n\tcustomers\x18\x01 \x03(\x0b\x32\x1a.crm.customers.v1.Customer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"N\n\x15\x43ountCustomersRequest\x12%\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x15.crm.common.v1.Filter\x12\x0e\n\x06search\x18\x02 \x01(\t\"\'\n\x16\x43ountCustomersResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\"Y\n\x15\x43reateCustomerRequest\x12,\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1a.crm.customers.v1.Customer\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x8a\x01\n\x15UpdateCustomerRequest\x12,\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1a.crm.customers.v1.Customer\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"h\n\x17TransferCustomerRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"G\n\x15\x44\x65leteCustomerRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\xe3\x01\n\x1aListTimelineEntriesRequest\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\r\n\x05kinds\x18\x04 \x03(\t\x12\x0f\n\x07sources\x18\x05 \x03(\t\x12\x0e\n\x06\x61\x63tors\x18\x06 \x03(\t\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"h\n\x1bListTimelineEntriesResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.crm.customers.v1.TimelineEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"a\n\x1d\x42\x61tchTransferCustomersRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"[\n\x1e\x42\x61tchTransferCustomersResponse\x12\x39\n\x07results\x18\x01 \x03(\x0b\x32(.crm.customers.v1.CustomerTransferResult\"g\n\x16\x43ustomerTransferResult\x12,\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1a.crm.customers.v1.Customer\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t2\xc5\n\n\x0f\x43ustomerService\x12\x64\n\x0bGetCustomer\x12$.crm.customers.v1.GetCustomerRequest\x1a\x1a.crm.customers.v1.Customer\"\x13\x8a\xe7\x18\x0f\n\rcustomer.read\x12\x81\x01\n\x11\x42\x61tchGetCustomers\x12*.crm.customers.v1.BatchGetCustomersRequest\x1a+.crm.customers.v1.BatchGetCustomersResponse\"\x13\x8a\xe7\x18\x0f\n\rcustomer.read\x12|\n\x13GetCustomerOverview\x12,.crm.customers.v1.GetCustomerOverviewRequest\x1a\".crm.customers.v1.CustomerOverview\"\x13\x8a\xe7\x18\x0f\n\rcustomer.read\x12u\n\rListCustomers\x12&.crm.customers.v1.ListCustomersRequest\x1a\'.crm.customers.v1.ListCustomersResponse\"\x13\x8a\xe7\x18\x0f\n\rcustomer.read\x12x\n\x0e\x43ountCustomers\x12\'.crm.customers.v1.CountCustomersRequest\x1a(.crm.customers.v1.CountCustomersResponse\"\x13\x8a\xe7\x18\x0f\n\rcustomer.read\x12l\n\x0e\x43reateCustomer\x12\'.crm.customers.v1.CreateCustomerRequest\x1a\x1a.crm.customers.v1.Customer\"\x15\x8a\xe7\x18\x11\n\x0f\x63ustomer.create\x12l\n\x0eUpdateCustomer\x12\'.crm.customers.v1.UpdateCustomerRequest\x1a\x1a.crm.customers.v1.Customer\"\x15\x8a\xe7\x18\x11\n\x0f\x63ustomer.update\x12r\n\x10TransferCustomer\x12).crm.customers.v1.TransferCustomerRequest\x1a\x1a.crm.customers.v1.Customer\"\x17\x8a\xe7\x18\x13\n\x11\x63ustomer.transfer\x12\x94\x01\n\x16\x42\x61tchTransferCustomers\x12/.crm.customers.v1.BatchTransferCustomersRequest\x1a\x30.crm.customers.v1.BatchTransferCustomersResponse\"\x17\x8a\xe7\x18\x13\n\x11\x63ustomer.transfer\x12h\n\x0e\x44\x65leteCustomer\x12\'.crm.customers.v1.DeleteCustomerRequest\x1a\x16.google.protobuf.Empty\"\x15\x8a\xe7\x18\x11\n\x0f\x63ustomer.delete\x12\x87\x01\n\x13ListTimelineEntries\x12,.crm.customers.v1.ListTimelineEntriesRequest\x1a-.crm.customers.v1.ListTimelineEntriesResponse\"\x13\x8a\xe7\x18\x0f\n\rcustomer.readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'crm/customers/v1/customer_service.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a crm/common/v1/custom_field.proto\x1a\x1a\x63rm/common/v1/filter.proto\x1a&crm/customers/v1/contact_service.proto\x1a\x1f\x63rm/customers/v1/customer.proto\x1a\x1f\x63rm/customers/v1/purchase.proto\x1a\x1a\x63rm/customers/v1/rfm.proto\x1a\x1f\x63rm/customers/v1/timeline.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\"\n\x12GetCustomerRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x8b\x01\n\x1aGetCustomerOverviewRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x19\n\x11\x63ontact_page_size\x18\x02 \x01(\x05\x12\x1a\n\x12timeline_page_size\x18\x03 \x01(\x05\x12\x15\n\rcustom_fields\x18\x04 \x01(\x08\x12\x11\n\tpurchases\x18\x05 \x01(\x08\"\xcd\x02\n\x10\x43ustomerOverview\x12,\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1a.crm.customers.v1.Customer\x12\x38\n\x08\x63ontacts\x18\x02 \x01(\x0b\x32&.crm.customers.v1.ListContactsResponse\x12?\n\x08timeline\x18\x03 \x01(\x0b\x32-.crm.customers.v1.ListTimelineEntriesResponse\x12\x31\n\rcustom_fields\x18\x04 \x03(\x0b\x32\x1a.crm.common.v1.CustomField\x12\x34\n\tpurchases\x18\x05 \x01(\x0b\x32!.crm.customers.v1.PurchaseInsight\x12\'\n\x03rfm\x18\x06 \x01(\x0b\x32\x1a.crm.customers.v1.RfmScore\")\n\x18\x42\x61tchGetCustomersRequest\x12\r\n\x05names\x18\x01 \x03(\t\"J\n\x19\x42\x61tchGetCustomersResponse\x12-\n\tcustomers\x18\x01 \x03(\x0b\x32\x1a.crm.customers.v1.Customer\"\x9e\x01\n\x14ListCustomersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12%\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x15.crm.common.v1.Filter\x12\x0e\n\x06search\x18\x04 \x01(\t\x12(\n\x08order_by\x18\x05 \x03(\x0b\x32\x16.crm.common.v1.OrderBy\"_\n\x15ListCustomersResponse\x12-\n\tcustomers\x18\x01 \x03(\x0b\x32\x1a.crm.customers.v1.Customer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"N\n\x15\x43ountCustomersRequest\x12%\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x15.crm.common.v1.Filter\x12\x0e\n\x06search\x18\x02 \x01(\t\"\'\n\x16\x43ountCustomersResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\"Y\n\x15\x43reateCustomerRequest\x12,\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1a.crm.customers.v1.Customer\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x8a\x01\n\x15UpdateCustomerRequest\x12,\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1a.crm.customers.v1.Customer\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"h\n\x17TransferCustomerRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"G\n\x15\x44\x65leteCustomerRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\xe3\x01\n\x1aListTimelineEntriesRequest\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\r\n\x05kinds\x18\x04 \x03(\t\x12\x0f\n\x07sources\x18\x05 \x03(\t\x12\x0e\n\x06\x61\x63tors\x18\x06 \x03(\t\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"h\n\x1bListTimelineEntriesResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.crm.customers.v1.TimelineEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"a\n\x1d\x42\x61tchTransferCustomersRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"[\n\x1e\x42\x61tchTransferCustomersResponse\x12\x39\n\x07results\x18\x01 \x03(\x0b\x32(.crm.customers.v1.CustomerTransferResult\"g\n\x16\x43ustomerTransferResult\x12,\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1a.crm.customers.v1.Customer\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t2\xc5\n\n\x0f\x43ustomerService\x12\x64\n\x0bGetCustomer\x12$.crm.customers.v1.GetCustomerRequest\x1a\x1a.crm.customers.v1.Customer\"\x13\x8a\xe7\x18\x0f\n\rcustomer.read\x12\x81\x01\n\x11\x42\x61tchGetCustomers\x12*.crm.customers.v1.BatchGetCustomersRequest\x1a+.crm.customers.v1.BatchGetCustomersResponse\"\x13\x8a\xe7\x18\x0f\n\rcustomer.read\x12|\n\x13GetCustomerOverview\x12,.crm.customers.v1.GetCustomerOverviewRequest\x1a\".crm.customers.v1.CustomerOverview\"\x13\x8a\xe7\x18\x0f\n\rcustomer.read\x12u\n\rListCustomers\x12&.crm.customers.v1.ListCustomersRequest\x1a\'.crm.customers.v1.ListCustomersResponse\"\x13\x8a\xe7\x18\x0f\n\rcustomer.read\x12x\n\x0e\x43ountCustomers\x12\'.crm.customers.v1.CountCustomersRequest\x1a(.crm.customers.v1.CountCustomersResponse\"\x13\x8a\xe7\x18\x0f\n\rcustomer.read\x12l\n\x0e\x43reateCustomer\x12\'.crm.customers.v1.CreateCustomerRequest\x1a\x1a.crm.customers.v1.Customer\"\x15\x8a\xe7\x18\x11\n\x0f\x63ustomer.create\x12l\n\x0eUpdateCustomer\x12\'.crm.customers.v1.UpdateCustomerRequest\x1a\x1a.crm.customers.v1.Customer\"\x15\x8a\xe7\x18\x11\n\x0f\x63ustomer.update\x12r\n\x10TransferCustomer\x12).crm.customers.v1.TransferCustomerRequest\x1a\x1a.crm.customers.v1.Customer\"\x17\x8a\xe7\x18\x13\n\x11\x63ustomer.transfer\x12\x94\x01\n\x16\x42\x61tchTransferCustomers\x12/.crm.customers.v1.BatchTransferCustomersRequest\x1a\x30.crm.customers.v1.BatchTransferCustomersResponse\"\x17\x8a\xe7\x18\x13\n\x11\x63ustomer.transfer\x12h\n\x0e\x44\x65leteCustomer\x12\'.crm.customers.v1.DeleteCustomerRequest\x1a\x16.google.protobuf.Empty\"\x15\x8a\xe7\x18\x11\n\x0f\x63ustomer.delete\x12\x87\x01\n\x13ListTimelineEntries\x12,.crm.customers.v1.ListTimelineEntriesRequest\x1a-.crm.customers.v1.ListTimelineEntriesResponse\"\x13\x8a\xe7\x18\x0f\n\rcustomer.readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,42 +64,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CUSTOMERSERVICE'].methods_by_name['DeleteCustomer']._serialized_options = b'\212\347\030\021\n\017customer.delete'
   _globals['_CUSTOMERSERVICE'].methods_by_name['ListTimelineEntries']._loaded_options = None
   _globals['_CUSTOMERSERVICE'].methods_by_name['ListTimelineEntries']._serialized_options = b'\212\347\030\017\n\rcustomer.read'
-  _globals['_GETCUSTOMERREQUEST']._serialized_start=353
-  _globals['_GETCUSTOMERREQUEST']._serialized_end=387
-  _globals['_GETCUSTOMEROVERVIEWREQUEST']._serialized_start=389
-  _globals['_GETCUSTOMEROVERVIEWREQUEST']._serialized_end=509
-  _globals['_CUSTOMEROVERVIEW']._serialized_start=512
-  _globals['_CUSTOMEROVERVIEW']._serialized_end=750
-  _globals['_BATCHGETCUSTOMERSREQUEST']._serialized_start=752
-  _globals['_BATCHGETCUSTOMERSREQUEST']._serialized_end=793
-  _globals['_BATCHGETCUSTOMERSRESPONSE']._serialized_start=795
-  _globals['_BATCHGETCUSTOMERSRESPONSE']._serialized_end=869
-  _globals['_LISTCUSTOMERSREQUEST']._serialized_start=872
-  _globals['_LISTCUSTOMERSREQUEST']._serialized_end=1030
-  _globals['_LISTCUSTOMERSRESPONSE']._serialized_start=1032
-  _globals['_LISTCUSTOMERSRESPONSE']._serialized_end=1127
-  _globals['_COUNTCUSTOMERSREQUEST']._serialized_start=1129
-  _globals['_COUNTCUSTOMERSREQUEST']._serialized_end=1207
-  _globals['_COUNTCUSTOMERSRESPONSE']._serialized_start=1209
-  _globals['_COUNTCUSTOMERSRESPONSE']._serialized_end=1248
-  _globals['_CREATECUSTOMERREQUEST']._serialized_start=1250
-  _globals['_CREATECUSTOMERREQUEST']._serialized_end=1339
-  _globals['_UPDATECUSTOMERREQUEST']._serialized_start=1342
-  _globals['_UPDATECUSTOMERREQUEST']._serialized_end=1480
-  _globals['_TRANSFERCUSTOMERREQUEST']._serialized_start=1482
-  _globals['_TRANSFERCUSTOMERREQUEST']._serialized_end=1586
-  _globals['_DELETECUSTOMERREQUEST']._serialized_start=1588
-  _globals['_DELETECUSTOMERREQUEST']._serialized_end=1659
-  _globals['_LISTTIMELINEENTRIESREQUEST']._serialized_start=1662
-  _globals['_LISTTIMELINEENTRIESREQUEST']._serialized_end=1889
-  _globals['_LISTTIMELINEENTRIESRESPONSE']._serialized_start=1891
-  _globals['_LISTTIMELINEENTRIESRESPONSE']._serialized_end=1995
-  _globals['_BATCHTRANSFERCUSTOMERSREQUEST']._serialized_start=1997
-  _globals['_BATCHTRANSFERCUSTOMERSREQUEST']._serialized_end=2094
-  _globals['_BATCHTRANSFERCUSTOMERSRESPONSE']._serialized_start=2096
-  _globals['_BATCHTRANSFERCUSTOMERSRESPONSE']._serialized_end=2187
-  _globals['_CUSTOMERTRANSFERRESULT']._serialized_start=2189
-  _globals['_CUSTOMERTRANSFERRESULT']._serialized_end=2292
-  _globals['_CUSTOMERSERVICE']._serialized_start=2295
-  _globals['_CUSTOMERSERVICE']._serialized_end=3644
+  _globals['_GETCUSTOMERREQUEST']._serialized_start=414
+  _globals['_GETCUSTOMERREQUEST']._serialized_end=448
+  _globals['_GETCUSTOMEROVERVIEWREQUEST']._serialized_start=451
+  _globals['_GETCUSTOMEROVERVIEWREQUEST']._serialized_end=590
+  _globals['_CUSTOMEROVERVIEW']._serialized_start=593
+  _globals['_CUSTOMEROVERVIEW']._serialized_end=926
+  _globals['_BATCHGETCUSTOMERSREQUEST']._serialized_start=928
+  _globals['_BATCHGETCUSTOMERSREQUEST']._serialized_end=969
+  _globals['_BATCHGETCUSTOMERSRESPONSE']._serialized_start=971
+  _globals['_BATCHGETCUSTOMERSRESPONSE']._serialized_end=1045
+  _globals['_LISTCUSTOMERSREQUEST']._serialized_start=1048
+  _globals['_LISTCUSTOMERSREQUEST']._serialized_end=1206
+  _globals['_LISTCUSTOMERSRESPONSE']._serialized_start=1208
+  _globals['_LISTCUSTOMERSRESPONSE']._serialized_end=1303
+  _globals['_COUNTCUSTOMERSREQUEST']._serialized_start=1305
+  _globals['_COUNTCUSTOMERSREQUEST']._serialized_end=1383
+  _globals['_COUNTCUSTOMERSRESPONSE']._serialized_start=1385
+  _globals['_COUNTCUSTOMERSRESPONSE']._serialized_end=1424
+  _globals['_CREATECUSTOMERREQUEST']._serialized_start=1426
+  _globals['_CREATECUSTOMERREQUEST']._serialized_end=1515
+  _globals['_UPDATECUSTOMERREQUEST']._serialized_start=1518
+  _globals['_UPDATECUSTOMERREQUEST']._serialized_end=1656
+  _globals['_TRANSFERCUSTOMERREQUEST']._serialized_start=1658
+  _globals['_TRANSFERCUSTOMERREQUEST']._serialized_end=1762
+  _globals['_DELETECUSTOMERREQUEST']._serialized_start=1764
+  _globals['_DELETECUSTOMERREQUEST']._serialized_end=1835
+  _globals['_LISTTIMELINEENTRIESREQUEST']._serialized_start=1838
+  _globals['_LISTTIMELINEENTRIESREQUEST']._serialized_end=2065
+  _globals['_LISTTIMELINEENTRIESRESPONSE']._serialized_start=2067
+  _globals['_LISTTIMELINEENTRIESRESPONSE']._serialized_end=2171
+  _globals['_BATCHTRANSFERCUSTOMERSREQUEST']._serialized_start=2173
+  _globals['_BATCHTRANSFERCUSTOMERSREQUEST']._serialized_end=2270
+  _globals['_BATCHTRANSFERCUSTOMERSRESPONSE']._serialized_start=2272
+  _globals['_BATCHTRANSFERCUSTOMERSRESPONSE']._serialized_end=2363
+  _globals['_CUSTOMERTRANSFERRESULT']._serialized_start=2365
+  _globals['_CUSTOMERTRANSFERRESULT']._serialized_end=2468
+  _globals['_CUSTOMERSERVICE']._serialized_start=2471
+  _globals['_CUSTOMERSERVICE']._serialized_end=3820
 # @@protoc_insertion_point(module_scope)

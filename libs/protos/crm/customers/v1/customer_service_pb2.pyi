@@ -8,6 +8,8 @@ from crm.common.v1 import custom_field_pb2 as _custom_field_pb2
 from crm.common.v1 import filter_pb2 as _filter_pb2
 from crm.customers.v1 import contact_service_pb2 as _contact_service_pb2
 from crm.customers.v1 import customer_pb2 as _customer_pb2
+from crm.customers.v1 import purchase_pb2 as _purchase_pb2
+from crm.customers.v1 import rfm_pb2 as _rfm_pb2
 from crm.customers.v1 import timeline_pb2 as _timeline_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
@@ -57,6 +59,7 @@ class GetCustomerOverviewRequest(_message.Message):
     CONTACT_PAGE_SIZE_FIELD_NUMBER: _builtins.int
     TIMELINE_PAGE_SIZE_FIELD_NUMBER: _builtins.int
     CUSTOM_FIELDS_FIELD_NUMBER: _builtins.int
+    PURCHASES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. Format: `customers/{uuid}`."""
     contact_page_size: _builtins.int
@@ -65,6 +68,8 @@ class GetCustomerOverviewRequest(_message.Message):
     """The most timeline entries to return, at most 200; none if not given."""
     custom_fields: _builtins.bool
     """True to return the definitions of the company's own fields."""
+    purchases: _builtins.bool
+    """True to return what the customer bought and how it scores by that."""
     def __init__(
         self,
         *,
@@ -72,10 +77,11 @@ class GetCustomerOverviewRequest(_message.Message):
         contact_page_size: _builtins.int = ...,
         timeline_page_size: _builtins.int = ...,
         custom_fields: _builtins.bool = ...,
+        purchases: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_page_size", b"contact_page_size", "custom_fields", b"custom_fields", "name", b"name", "timeline_page_size", b"timeline_page_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_page_size", b"contact_page_size", "custom_fields", b"custom_fields", "name", b"name", "purchases", b"purchases", "timeline_page_size", b"timeline_page_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -91,6 +97,8 @@ class CustomerOverview(_message.Message):
     CONTACTS_FIELD_NUMBER: _builtins.int
     TIMELINE_FIELD_NUMBER: _builtins.int
     CUSTOM_FIELDS_FIELD_NUMBER: _builtins.int
+    PURCHASES_FIELD_NUMBER: _builtins.int
+    RFM_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def customer(self) -> _customer_pb2.Customer:
         """The customer."""
@@ -109,6 +117,18 @@ class CustomerOverview(_message.Message):
     def custom_fields(self) -> _containers.RepeatedCompositeFieldContainer[_custom_field_pb2.CustomField]:
         """The definitions of the company's own fields, at most 200."""
 
+    @_builtins.property
+    def purchases(self) -> _purchase_pb2.PurchaseInsight:
+        """What the customer bought. Not set if not asked for, or if the caller's permission `purchase.read` does not reach
+        the customer.
+        """
+
+    @_builtins.property
+    def rfm(self) -> _rfm_pb2.RfmScore:
+        """How the customer scores in the newest analysis. Not set if there is none, if the customer bought nothing in its
+        period, or if `purchases` is not set.
+        """
+
     def __init__(
         self,
         *,
@@ -116,10 +136,12 @@ class CustomerOverview(_message.Message):
         contacts: _contact_service_pb2.ListContactsResponse | None = ...,
         timeline: Global___ListTimelineEntriesResponse | None = ...,
         custom_fields: _abc.Iterable[_custom_field_pb2.CustomField] | None = ...,
+        purchases: _purchase_pb2.PurchaseInsight | None = ...,
+        rfm: _rfm_pb2.RfmScore | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["contacts", b"contacts", "customer", b"customer", "timeline", b"timeline"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contacts", b"contacts", "customer", b"customer", "purchases", b"purchases", "rfm", b"rfm", "timeline", b"timeline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contacts", b"contacts", "custom_fields", b"custom_fields", "customer", b"customer", "timeline", b"timeline"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contacts", b"contacts", "custom_fields", b"custom_fields", "customer", b"customer", "purchases", b"purchases", "rfm", b"rfm", "timeline", b"timeline"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

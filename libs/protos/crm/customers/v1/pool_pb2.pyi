@@ -270,6 +270,7 @@ class PoolRules(_message.Message):
     DAILY_VIEW_LIMIT_FIELD_NUMBER: _builtins.int
     PLANS_FIELD_NUMBER: _builtins.int
     RECYCLE_FIELD_NUMBER: _builtins.int
+    OFFLINE_GRACE_MINUTES_FIELD_NUMBER: _builtins.int
     hold_limit: _builtins.int
     """The most customers that one person may hold; 50 by default. Customers with the status WON do not count
     unless `won_count` is set.
@@ -292,6 +293,10 @@ class PoolRules(_message.Message):
     """The most customers of the pool that one person may open in full on one day; 50 by default."""
     plans: Global___PlanPolicy.ValueType
     """What becomes of the former owner's plans when a customer enters the pool."""
+    offline_grace_minutes: _builtins.int
+    """For so many minutes claims that were made offline may come in and still count by when they were made; 0 by
+    default, at most 1440. Each then waits so long for earlier ones: see SubmitOfflineClaims.
+    """
     @_builtins.property
     def recycle(self) -> Global___RecycleRule:
         """When customers fall back into the pool by themselves; never if not given."""
@@ -308,10 +313,11 @@ class PoolRules(_message.Message):
         daily_view_limit: _builtins.int | None = ...,
         plans: Global___PlanPolicy.ValueType = ...,
         recycle: Global___RecycleRule | None = ...,
+        offline_grace_minutes: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_claim_limit", b"_daily_claim_limit", "_daily_view_limit", b"_daily_view_limit", "_entry_wait_hours", b"_entry_wait_hours", "_former_owner_wait_days", b"_former_owner_wait_days", "_hold_limit", b"_hold_limit", "_lock_limit", b"_lock_limit", "_won_count", b"_won_count", "daily_claim_limit", b"daily_claim_limit", "daily_view_limit", b"daily_view_limit", "entry_wait_hours", b"entry_wait_hours", "former_owner_wait_days", b"former_owner_wait_days", "hold_limit", b"hold_limit", "lock_limit", b"lock_limit", "recycle", b"recycle", "won_count", b"won_count"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_claim_limit", b"_daily_claim_limit", "_daily_view_limit", b"_daily_view_limit", "_entry_wait_hours", b"_entry_wait_hours", "_former_owner_wait_days", b"_former_owner_wait_days", "_hold_limit", b"_hold_limit", "_lock_limit", b"_lock_limit", "_offline_grace_minutes", b"_offline_grace_minutes", "_won_count", b"_won_count", "daily_claim_limit", b"daily_claim_limit", "daily_view_limit", b"daily_view_limit", "entry_wait_hours", b"entry_wait_hours", "former_owner_wait_days", b"former_owner_wait_days", "hold_limit", b"hold_limit", "lock_limit", b"lock_limit", "offline_grace_minutes", b"offline_grace_minutes", "recycle", b"recycle", "won_count", b"won_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_claim_limit", b"_daily_claim_limit", "_daily_view_limit", b"_daily_view_limit", "_entry_wait_hours", b"_entry_wait_hours", "_former_owner_wait_days", b"_former_owner_wait_days", "_hold_limit", b"_hold_limit", "_lock_limit", b"_lock_limit", "_won_count", b"_won_count", "daily_claim_limit", b"daily_claim_limit", "daily_view_limit", b"daily_view_limit", "entry_wait_hours", b"entry_wait_hours", "former_owner_wait_days", b"former_owner_wait_days", "hold_limit", b"hold_limit", "lock_limit", b"lock_limit", "plans", b"plans", "recycle", b"recycle", "won_count", b"won_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_claim_limit", b"_daily_claim_limit", "_daily_view_limit", b"_daily_view_limit", "_entry_wait_hours", b"_entry_wait_hours", "_former_owner_wait_days", b"_former_owner_wait_days", "_hold_limit", b"_hold_limit", "_lock_limit", b"_lock_limit", "_offline_grace_minutes", b"_offline_grace_minutes", "_won_count", b"_won_count", "daily_claim_limit", b"daily_claim_limit", "daily_view_limit", b"daily_view_limit", "entry_wait_hours", b"entry_wait_hours", "former_owner_wait_days", b"former_owner_wait_days", "hold_limit", b"hold_limit", "lock_limit", b"lock_limit", "offline_grace_minutes", b"offline_grace_minutes", "plans", b"plans", "recycle", b"recycle", "won_count", b"won_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__daily_claim_limit: _TypeAlias = _typing.Literal["daily_claim_limit"]  # noqa: Y015
     _WhichOneofArgType__daily_claim_limit: _TypeAlias = _typing.Literal["_daily_claim_limit", b"_daily_claim_limit"]  # noqa: Y015
@@ -325,6 +331,8 @@ class PoolRules(_message.Message):
     _WhichOneofArgType__hold_limit: _TypeAlias = _typing.Literal["_hold_limit", b"_hold_limit"]  # noqa: Y015
     _WhichOneofReturnType__lock_limit: _TypeAlias = _typing.Literal["lock_limit"]  # noqa: Y015
     _WhichOneofArgType__lock_limit: _TypeAlias = _typing.Literal["_lock_limit", b"_lock_limit"]  # noqa: Y015
+    _WhichOneofReturnType__offline_grace_minutes: _TypeAlias = _typing.Literal["offline_grace_minutes"]  # noqa: Y015
+    _WhichOneofArgType__offline_grace_minutes: _TypeAlias = _typing.Literal["_offline_grace_minutes", b"_offline_grace_minutes"]  # noqa: Y015
     _WhichOneofReturnType__won_count: _TypeAlias = _typing.Literal["won_count"]  # noqa: Y015
     _WhichOneofArgType__won_count: _TypeAlias = _typing.Literal["_won_count", b"_won_count"]  # noqa: Y015
     @_typing.overload
@@ -339,6 +347,8 @@ class PoolRules(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__hold_limit) -> _WhichOneofReturnType__hold_limit | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lock_limit) -> _WhichOneofReturnType__lock_limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__offline_grace_minutes) -> _WhichOneofReturnType__offline_grace_minutes | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__won_count) -> _WhichOneofReturnType__won_count | None: ...
 

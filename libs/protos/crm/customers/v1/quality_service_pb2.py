@@ -26,7 +26,7 @@ from crm.common.v1 import access_pb2 as crm_dot_common_dot_v1_dot_access__pb2
 from crm.customers.v1 import customer_pb2 as crm_dot_customers_dot_v1_dot_customer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&crm/customers/v1/quality_service.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1f\x63rm/customers/v1/customer.proto\"|\n\x0eQualityWeights\x12,\n\x04kind\x18\x01 \x01(\x0e\x32\x1e.crm.customers.v1.CustomerKind\x12.\n\x07weights\x18\x02 \x03(\x0b\x32\x1d.crm.customers.v1.FieldWeight\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\",\n\x0b\x46ieldWeight\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x05\"H\n\x18GetQualityWeightsRequest\x12,\n\x04kind\x18\x01 \x01(\x0e\x32\x1e.crm.customers.v1.CustomerKind\"i\n\x18SetQualityWeightsRequest\x12\x39\n\x0fquality_weights\x18\x01 \x01(\x0b\x32 .crm.customers.v1.QualityWeights\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x8f\x01\n\x1bListCustomersToCleanRequest\x12,\n\x04list\x18\x01 \x01(\x0e\x32\x1e.crm.customers.v1.CleaningList\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x03 \x01(\x05\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"f\n\x1cListCustomersToCleanResponse\x12-\n\tcustomers\x18\x01 \x03(\x0b\x32\x1a.crm.customers.v1.Customer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xa3\x01\n\x0c\x43leaningList\x12\x1d\n\x19\x43LEANING_LIST_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43LEANING_LIST_MISSING\x10\x01\x12\x17\n\x13\x43LEANING_LIST_STALE\x10\x02\x12\x1f\n\x1b\x43LEANING_LIST_INVALID_PHONE\x10\x03\x12\x1f\n\x1b\x43LEANING_LIST_INVALID_EMAIL\x10\x04\x32\x8e\x03\n\x0eQualityService\x12v\n\x11GetQualityWeights\x12*.crm.customers.v1.GetQualityWeightsRequest\x1a .crm.customers.v1.QualityWeights\"\x13\x8a\xe7\x18\x0f\n\rcustomer.read\x12w\n\x11SetQualityWeights\x12*.crm.customers.v1.SetQualityWeightsRequest\x1a .crm.customers.v1.QualityWeights\"\x14\x8a\xe7\x18\x10\n\x0equality.update\x12\x8a\x01\n\x14ListCustomersToClean\x12-.crm.customers.v1.ListCustomersToCleanRequest\x1a..crm.customers.v1.ListCustomersToCleanResponse\"\x13\x8a\xe7\x18\x0f\n\rcustomer.readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&crm/customers/v1/quality_service.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1f\x63rm/customers/v1/customer.proto\"|\n\x0eQualityWeights\x12,\n\x04kind\x18\x01 \x01(\x0e\x32\x1e.crm.customers.v1.CustomerKind\x12.\n\x07weights\x18\x02 \x03(\x0b\x32\x1d.crm.customers.v1.FieldWeight\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\",\n\x0b\x46ieldWeight\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x05\"H\n\x18GetQualityWeightsRequest\x12,\n\x04kind\x18\x01 \x01(\x0e\x32\x1e.crm.customers.v1.CustomerKind\"i\n\x18SetQualityWeightsRequest\x12\x39\n\x0fquality_weights\x18\x01 \x01(\x0b\x32 .crm.customers.v1.QualityWeights\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x95\x01\n\x1bListCustomersToCleanRequest\x12,\n\x04list\x18\x01 \x01(\x0e\x32\x1e.crm.customers.v1.CleaningList\x12\x13\n\x0b\x65mpty_field\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x03 \x01(\x05\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"f\n\x1cListCustomersToCleanResponse\x12-\n\tcustomers\x18\x01 \x03(\x0b\x32\x1a.crm.customers.v1.Customer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xa3\x01\n\x0c\x43leaningList\x12\x1d\n\x19\x43LEANING_LIST_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43LEANING_LIST_MISSING\x10\x01\x12\x17\n\x13\x43LEANING_LIST_STALE\x10\x02\x12\x1f\n\x1b\x43LEANING_LIST_INVALID_PHONE\x10\x03\x12\x1f\n\x1b\x43LEANING_LIST_INVALID_EMAIL\x10\x04\x32\x8e\x03\n\x0eQualityService\x12v\n\x11GetQualityWeights\x12*.crm.customers.v1.GetQualityWeightsRequest\x1a .crm.customers.v1.QualityWeights\"\x13\x8a\xe7\x18\x0f\n\rcustomer.read\x12w\n\x11SetQualityWeights\x12*.crm.customers.v1.SetQualityWeightsRequest\x1a .crm.customers.v1.QualityWeights\"\x14\x8a\xe7\x18\x10\n\x0equality.update\x12\x8a\x01\n\x14ListCustomersToClean\x12-.crm.customers.v1.ListCustomersToCleanRequest\x1a..crm.customers.v1.ListCustomersToCleanResponse\"\x13\x8a\xe7\x18\x0f\n\rcustomer.readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,8 +39,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUALITYSERVICE'].methods_by_name['SetQualityWeights']._serialized_options = b'\212\347\030\020\n\016quality.update'
   _globals['_QUALITYSERVICE'].methods_by_name['ListCustomersToClean']._loaded_options = None
   _globals['_QUALITYSERVICE'].methods_by_name['ListCustomersToClean']._serialized_options = b'\212\347\030\017\n\rcustomer.read'
-  _globals['_CLEANINGLIST']._serialized_start=725
-  _globals['_CLEANINGLIST']._serialized_end=888
+  _globals['_CLEANINGLIST']._serialized_start=731
+  _globals['_CLEANINGLIST']._serialized_end=894
   _globals['_QUALITYWEIGHTS']._serialized_start=121
   _globals['_QUALITYWEIGHTS']._serialized_end=245
   _globals['_FIELDWEIGHT']._serialized_start=247
@@ -50,9 +50,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETQUALITYWEIGHTSREQUEST']._serialized_start=367
   _globals['_SETQUALITYWEIGHTSREQUEST']._serialized_end=472
   _globals['_LISTCUSTOMERSTOCLEANREQUEST']._serialized_start=475
-  _globals['_LISTCUSTOMERSTOCLEANREQUEST']._serialized_end=618
-  _globals['_LISTCUSTOMERSTOCLEANRESPONSE']._serialized_start=620
-  _globals['_LISTCUSTOMERSTOCLEANRESPONSE']._serialized_end=722
-  _globals['_QUALITYSERVICE']._serialized_start=891
-  _globals['_QUALITYSERVICE']._serialized_end=1289
+  _globals['_LISTCUSTOMERSTOCLEANREQUEST']._serialized_end=624
+  _globals['_LISTCUSTOMERSTOCLEANRESPONSE']._serialized_start=626
+  _globals['_LISTCUSTOMERSTOCLEANRESPONSE']._serialized_end=728
+  _globals['_QUALITYSERVICE']._serialized_start=897
+  _globals['_QUALITYSERVICE']._serialized_end=1295
 # @@protoc_insertion_point(module_scope)

@@ -169,13 +169,13 @@ class ListCustomersToCleanRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LIST_FIELD_NUMBER: _builtins.int
-    FIELD_FIELD_NUMBER: _builtins.int
+    EMPTY_FIELD_FIELD_NUMBER: _builtins.int
     DAYS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     list: Global___CleaningList.ValueType
     """Required."""
-    field: _builtins.str
+    empty_field: _builtins.str
     """For CLEANING_LIST_MISSING: the field, as in filters."""
     days: _builtins.int
     """For CLEANING_LIST_STALE: more than how many days nobody has touched it, 1 to 3650."""
@@ -187,14 +187,14 @@ class ListCustomersToCleanRequest(_message.Message):
         self,
         *,
         list: Global___CleaningList.ValueType = ...,
-        field: _builtins.str = ...,
+        empty_field: _builtins.str = ...,
         days: _builtins.int = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "field", b"field", "list", b"list", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "empty_field", b"empty_field", "list", b"list", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

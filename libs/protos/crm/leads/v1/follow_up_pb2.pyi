@@ -303,6 +303,7 @@ class FollowUpRules(_message.Message):
     CHECK_IN_MAX_ACCURACY_METRES_FIELD_NUMBER: _builtins.int
     CHECK_IN_MAX_MINUTES_FIELD_NUMBER: _builtins.int
     BOILERPLATE_PHRASES_FIELD_NUMBER: _builtins.int
+    CONTACT_CAP_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, always `followUpRules`."""
@@ -322,6 +323,10 @@ class FollowUpRules(_message.Message):
     """How inexact the position of a check-in may be, in metres, 1 to 5,000; 200 unless set."""
     check_in_max_minutes: _builtins.int
     """How far a check-in may lie from the time of the follow-up, in minutes, 1 to 1,440; 30 unless set."""
+    contact_cap: _builtins.int
+    """How often other theatres (战区) may be in touch with a company within 24 hours, by whatever channel and plans included,
+    before a follow-up or plan is refused with CONTACT_CAP_REACHED, 1 to 1,000; 3 unless set.
+    """
     etag: _builtins.str
     """Changes with every change of the rules."""
     @_builtins.property
@@ -340,11 +345,12 @@ class FollowUpRules(_message.Message):
         check_in_max_accuracy_metres: _builtins.int = ...,
         check_in_max_minutes: _builtins.int = ...,
         boilerplate_phrases: _abc.Iterable[_builtins.str] | None = ...,
+        contact_cap: _builtins.int = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boilerplate_phrases", b"boilerplate_phrases", "check_in_max_accuracy_metres", b"check_in_max_accuracy_metres", "check_in_max_minutes", b"check_in_max_minutes", "compare_count", b"compare_count", "compare_days", b"compare_days", "etag", b"etag", "min_call_seconds", b"min_call_seconds", "min_text_length", b"min_text_length", "name", b"name", "similarity_percent", b"similarity_percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boilerplate_phrases", b"boilerplate_phrases", "check_in_max_accuracy_metres", b"check_in_max_accuracy_metres", "check_in_max_minutes", b"check_in_max_minutes", "compare_count", b"compare_count", "compare_days", b"compare_days", "contact_cap", b"contact_cap", "etag", b"etag", "min_call_seconds", b"min_call_seconds", "min_text_length", b"min_text_length", "name", b"name", "similarity_percent", b"similarity_percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -84,7 +84,8 @@ class FollowUpServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LogFollowUp(self, request, context):
-        """Logs a follow-up on a customer. Fails with NOT_FOUND if the customer does not exist or is not visible.
+        """Logs a follow-up on a customer. Fails with NOT_FOUND if the customer does not exist or is not visible, and with
+        RESOURCE_EXHAUSTED if other theatres are in touch with the company as often as the rules allow.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

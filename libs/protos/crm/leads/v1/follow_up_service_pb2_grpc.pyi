@@ -41,7 +41,9 @@ class FollowUpServiceStub:
     ListFollowUps: _grpc.UnaryUnaryMultiCallable[_follow_up_service_pb2.ListFollowUpsRequest, _follow_up_service_pb2.ListFollowUpsResponse]
     """Lists follow-ups."""
     LogFollowUp: _grpc.UnaryUnaryMultiCallable[_follow_up_service_pb2.LogFollowUpRequest, _follow_up_pb2.FollowUp]
-    """Logs a follow-up on a customer. Fails with NOT_FOUND if the customer does not exist or is not visible."""
+    """Logs a follow-up on a customer. Fails with NOT_FOUND if the customer does not exist or is not visible, and with
+    RESOURCE_EXHAUSTED if other theatres are in touch with the company as often as the rules allow.
+    """
     GetFollowUpRules: _grpc.UnaryUnaryMultiCallable[_follow_up_service_pb2.GetFollowUpRulesRequest, _follow_up_pb2.FollowUpRules]
     """Returns the rules by which follow-ups are judged."""
     UpdateFollowUpRules: _grpc.UnaryUnaryMultiCallable[_follow_up_service_pb2.UpdateFollowUpRulesRequest, _follow_up_pb2.FollowUpRules]
@@ -59,7 +61,9 @@ class FollowUpServiceAsyncStub(FollowUpServiceStub):
     ListFollowUps: _aio.UnaryUnaryMultiCallable[_follow_up_service_pb2.ListFollowUpsRequest, _follow_up_service_pb2.ListFollowUpsResponse]  # type: ignore[assignment]
     """Lists follow-ups."""
     LogFollowUp: _aio.UnaryUnaryMultiCallable[_follow_up_service_pb2.LogFollowUpRequest, _follow_up_pb2.FollowUp]  # type: ignore[assignment]
-    """Logs a follow-up on a customer. Fails with NOT_FOUND if the customer does not exist or is not visible."""
+    """Logs a follow-up on a customer. Fails with NOT_FOUND if the customer does not exist or is not visible, and with
+    RESOURCE_EXHAUSTED if other theatres are in touch with the company as often as the rules allow.
+    """
     GetFollowUpRules: _aio.UnaryUnaryMultiCallable[_follow_up_service_pb2.GetFollowUpRulesRequest, _follow_up_pb2.FollowUpRules]  # type: ignore[assignment]
     """Returns the rules by which follow-ups are judged."""
     UpdateFollowUpRules: _aio.UnaryUnaryMultiCallable[_follow_up_service_pb2.UpdateFollowUpRulesRequest, _follow_up_pb2.FollowUpRules]  # type: ignore[assignment]
@@ -92,7 +96,9 @@ class FollowUpServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _follow_up_service_pb2.LogFollowUpRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_follow_up_pb2.FollowUp, _abc.Awaitable[_follow_up_pb2.FollowUp]]:
-        """Logs a follow-up on a customer. Fails with NOT_FOUND if the customer does not exist or is not visible."""
+        """Logs a follow-up on a customer. Fails with NOT_FOUND if the customer does not exist or is not visible, and with
+        RESOURCE_EXHAUSTED if other theatres are in touch with the company as often as the rules allow.
+        """
 
     @_abc_1.abstractmethod
     def GetFollowUpRules(

@@ -1,0 +1,173 @@
+"""The company's own fields, the quality of data, and tags by rule, through GraphQL."""
+
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic, sleep
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from local_suite.graphql import GraphQLClient, GraphQLError
+
+DEFINE = "mutation($input: CreateCustomFieldInput!) { createCustomField(input: $input) { id key resultType } }"
+REDEFINE = "mutation($input: UpdateCustomFieldInput!) { updateCustomField(input: $input) { id expression } }"
+SHOWN = "id etag phones tags tagDetails { name origin } qualityScore customFields"
+CREATE = f"mutation($input: CreateCustomerInput!) {{ createCustomer(input: $input) {{ {SHOWN} }} }}"
+UPDATE = f"mutation($input: UpdateCustomerInput!) {{ updateCustomer(input: $input) {{ {SHOWN} }} }}"
+GET = f"query($id: ID!) {{ customer(id: $id) {{ {SHOWN} }} }}"
+FIND = "query($filter: FilterInput) { customers(filter: $filter, first: 50) { nodes { id } } }"
+CONTACT = "mutation($input: CreateContactInput!) { createContact(input: $input) { id customFields } }"
+
+
+def define(client: GraphQLClient, key: str, kind: str, **more: Any) -> dict:
+    return client.run(DEFINE, input={"key": key, "label": f"字段{key}", "type": kind, **more})["createCustomField"]
+
+
+def create(client: GraphQLClient, **values: Any) -> dict:
+    return client.run(CREATE, input={"name": f"上海演示{uuid4().hex[:8]}有限公司", **values})["createCustomer"]
+
+
+def update(client: GraphQLClient, customer: dict, **values: Any) -> dict:
+    return client.run(UPDATE, input={"id": customer["id"], **values})["updateCustomer"]
+
+
+def get(client: GraphQLClient, customer: dict) -> dict:
+    return client.run(GET, id=customer["id"])["customer"]
+
+
+def found(client: GraphQLClient, field: str, operator: str, *values: Any) -> set[str]:
+    condition = {"field": field, "operator": operator, "values": list(values)}
+    return {node["id"] for node in client.run(FIND, filter={"condition": condition})["customers"]["nodes"]}
+
+
+def eventually(read: Any, wanted: Any, seconds: float = 20) -> None:
+    end = monotonic() + seconds
+    while (last := read()) != wanted:
+        assert monotonic() < end, f"{last!r} never became {wanted!r}"
+        sleep(0.1)
+
+
+@pytest.mark.feature("X1")
+def test_new_fields_of_all_types_are_kept_reckoned_and_found_without_a_restart(admin):
+    mark = uuid4().hex[:6]
+    old = create(admin, level="B")
+    price, count, total, serial = f"price_{mark}", f"count_{mark}", f"total_{mark}", f"serial_{mark}"
+    define(admin, price, "MONEY", currency="CNY", minimum="0")
+    define(admin, count, "NUMBER", defaultValue="3")
+    define(admin, serial, "SERIAL", pattern=f"K{mark}-{{yyyy}}{{mm}}-{{0000}}")
+    expression = f'ROUND({price} * {count}, 2) if level == "A" else 0'
+    formula = define(admin, total, "FORMULA", expression=expression, resultType="NUMBER")
+    people = define(admin, f"people_{mark}", "ROLLUP", rollup={"children": "contacts", "function": "COUNT"})["key"]
+    customer = create(admin, level="A", customFields={price: "1250.50"})
+    own = customer["customFields"]
+    assert own[price] == {"amount": "1250.5", "currency": "CNY"}
+    assert (own[count], own[total], own[people]) == (3, 3751.5, 0)
+    assert own[serial].startswith(f"K{mark}-")
+    assert own[serial].endswith("-0001")
+    assert found(admin, f"custom.{total}", "GREATER", 3000) == {customer["id"]}
+    assert found(admin, f"custom.{price}", "BETWEEN", 1250, 1251) == {customer["id"]}
+    assert found(admin, f"custom.{price}.currency", "EQUAL", "CNY") == {customer["id"]}
+    assert update(admin, customer, level="B")["customFields"][total] == 0
+    # The field is reckoned for the customers there were, by a job.
+    eventually(lambda: get(admin, old)["customFields"].get(people), 0)
+
+    with ThreadPoolExecutor(4) as pool:
+        numbers = sorted(one["customFields"][serial] for one in pool.map(lambda _: create(admin), range(8)))
+    assert [int(number[-4:]) for number in numbers] == list(range(2, 10))
+    for wrong, reason in (
+        ({serial: "X"}, "DERIVED_FIELD"),
+        ({price: "-1"}, "OUT_OF_RANGE"),
+        ({total: 5}, "DERIVED_FIELD"),
+    ):
+        with pytest.raises(GraphQLError) as refused:
+            update(admin, customer, customFields=wrong)
+        [fault] = refused.value.errors[0]["extensions"]["fieldViolations"]
+        assert fault["reason"] == reason
+
+    # A formula that would need itself is refused, and the cycle is named.
+    double = define(admin, f"double_{mark}", "FORMULA", expression=f"{total} * 2", resultType="NUMBER")["key"]
+    with pytest.raises(GraphQLError) as refused:
+        admin.run(REDEFINE, input={"id": formula["id"], "expression": f"{double} + 1"})
+    assert refused.value.reasons == ["FORMULA_CYCLE"]
+    assert double in refused.value.errors[0]["message"]
+    admin.run(REDEFINE, input={"id": formula["id"], "expression": f"{count} * 10"})
+    eventually(lambda: get(admin, customer)["customFields"][double], 60)
+
+    # A roll-up follows its children, and contacts have fields of their own.
+    age = define(admin, f"age_{mark}", "NUMBER", entity="contact")["key"]
+    oldest = define(
+        admin, f"oldest_{mark}", "ROLLUP", rollup={"children": "contacts", "function": "MAX", "field": f"custom.{age}"}
+    )["key"]
+    contacts = [
+        admin.run(CONTACT, input={"customerId": customer["id"], "name": f"王{at}", "customFields": {age: at}})
+        for at in (41, 52)
+    ]
+    own = get(admin, customer)["customFields"]
+    assert (own[people], own[oldest]) == (2, 52)
+    query = "query($id: ID!, $filter: FilterInput) { contacts(customer: $id, filter: $filter) { nodes { id } } }"
+    condition = {"condition": {"field": f"custom.{age}", "operator": "LESS", "values": [50]}}
+    nodes = admin.run(query, id=customer["id"], filter=condition)["contacts"]["nodes"]
+    assert nodes == [{"id": contacts[0]["createContact"]["id"]}]
+    contact = contacts[1]["createContact"]["id"]
+    admin.run("mutation($id: ID!) { deleteContact(input: { id: $id }) }", id=contact)
+    own = get(admin, customer)["customFields"]
+    assert (own[people], own[oldest]) == (1, 41)
+
+
+@pytest.mark.feature("B13")
+def test_quality_is_the_weight_of_what_is_filled_in_and_what_lacks_is_listed(admin):
+    weights = [{"field": "phones", "weight": 3}, {"field": "industry", "weight": 1}]
+    query = (
+        "mutation($input: SetQualityWeightsInput!) { setQualityWeights(input: $input) { weights { field weight } } }"
+    )
+    before = create(admin, phones=["021 6888-0000"], creditCode=None)
+    assert before["phones"] == ["+862168880000"]
+    assert before["qualityScore"] == 20
+    admin.run(query, input={"kind": "COMPANY", "weights": weights})
+    customer = create(admin, phones=["021 6888-0000"])
+    assert customer["qualityScore"] == 75
+    assert update(admin, customer, industry="制造业")["qualityScore"] == 100
+    assert create(admin)["qualityScore"] == 0
+    eventually(lambda: get(admin, before)["qualityScore"], 75)
+    assert customer["id"] in found(admin, "qualityScore", "EQUAL", 100)
+    ordered = (
+        '{ customers(first: 1, orderBy: [{ field: "qualityScore", descending: false }]) { nodes { qualityScore } } }'
+    )
+    assert admin.run(ordered)["customers"]["nodes"] == [{"qualityScore": 0}]
+
+    lists = (
+        "query($list: CleaningList!, $field: String, $days: Int) { customersToClean(list: $list, emptyField: $field, "
+    )
+    lists += "days: $days, first: 100) { nodes { id } } }"
+    missing = admin.run(lists, list="MISSING", field="industry")["customersToClean"]["nodes"]
+    assert {"id": before["id"]} in missing
+    assert {"id": customer["id"]} not in missing
+    assert admin.run(lists, list="INVALID_PHONE")["customersToClean"]["nodes"] == []
+    assert {"id": customer["id"]} not in admin.run(lists, list="STALE", days=30)["customersToClean"]["nodes"]
+    with pytest.raises(GraphQLError) as refused:
+        admin.run(lists, list="STALE", days=0)
+    assert refused.value.reasons == ["INVALID_DAYS"]
+
+
+@pytest.mark.feature("B14")
+def test_a_rule_sets_and_removes_its_tag_and_leaves_what_people_set(admin):
+    name, industry = f"重点{uuid4().hex[:6]}", f"行业{uuid4().hex[:6]}"
+    old = create(admin, industry=industry)
+    by_hand = create(admin, industry=industry, tags=[name])
+    rule = {"condition": {"field": "industry", "operator": "EQUAL", "values": [industry]}}
+    make = "mutation($input: CreateTagInput!) { createTag(input: $input) { id name colour group rule creator { id } } }"
+    tag = admin.run(make, input={"name": name, "colour": "#1e90ff", "group": "级别", "rule": rule})["createTag"]
+    assert (tag["colour"], tag["group"], tag["rule"]) == ("#1E90FF", "级别", rule)
+    by_rule, manual = [{"name": name, "origin": "RULE"}], [{"name": name, "origin": "MANUAL"}]
+    eventually(lambda: get(admin, old)["tagDetails"], by_rule)
+    assert create(admin, industry=industry)["tagDetails"] == by_rule
+    assert found(admin, "tags", "CONTAINS", name) >= {old["id"], by_hand["id"]}
+    assert update(admin, old, industry="其他")["tags"] == []
+    assert update(admin, old, industry=industry)["tagDetails"] == by_rule
+    assert update(admin, by_hand, industry="其他")["tagDetails"] == manual
+    # The rule ends, and what it has set goes; what people have set stays.
+    change = "mutation($input: UpdateTagInput!) { updateTag(input: $input) { rule } }"
+    assert admin.run(change, input={"id": tag["id"], "rule": None})["updateTag"] == {"rule": None}
+    eventually(lambda: get(admin, old)["tags"], [])
+    assert get(admin, by_hand)["tagDetails"] == manual
+    admin.run("mutation($id: ID!) { deleteTag(input: { id: $id }) }", id=tag["id"])
+    assert get(admin, by_hand)["tags"] == [name]
