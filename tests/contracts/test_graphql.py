@@ -50,6 +50,8 @@ COLLECTIONS = {
     "offboarding": "offboardings",
     "import": "importJobs",
     "export": "exportJobs",
+    "deleteTag": "tags",
+    "updateTag": "tags",
 }
 SCALARS = {
     "String": "x",

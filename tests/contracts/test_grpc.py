@@ -34,6 +34,7 @@ UNSCOPED = {
     "clients",
     "partners",
     "customFields",
+    "tags",
     "identityProviders",
     "rfmRuns", "pools",
     "poolAllocations",

@@ -10,10 +10,10 @@ from identity.usecases.create_role import RoleDraft
 ADMINISTRATOR = RoleDraft("系统管理员", (RoleGrant(EVERY_PERMISSION, Reach.ALL),))
 
 _COLLEAGUES = ("user.read", "department.read", "role.read", "partner.read")
-_READ = ("customer.read", "contact.read", "follow_up.read")
+_READ = ("customer.read", "contact.read", "follow_up.read", "purchase.read")
 _LEADS = ("lead.read", "lead.create", "lead.update")
 _POOL = ("pool.read", "pool.claim", "customer.release", "customer.lock")
-_WORK = ("contact.create", "contact.update", "contact.delete", "follow_up.create")
+_WORK = ("contact.create", "contact.update", "contact.delete", "follow_up.create", "interaction.record")
 
 
 _PRIVATE = (
@@ -61,12 +61,13 @@ TEMPLATES = (
             "customer.update",
             "customer.delete",
             "customer.transfer",
+            "customer.merge",
             "customer.share",
             "customer.import",
             "customer.export",
         ),
     ),
-    RoleDraft("客服", _grants(Reach.ALL, *_READ, "contact.create", "contact.update", "follow_up.create")),
+    RoleDraft("客服", _grants(Reach.ALL, *_READ, "contact.create", "contact.update", "follow_up.create", "interaction.record")),
     RoleDraft("财务", _grants(Reach.ALL, *_READ, "customer.export"), field_rules=_PRIVATE),
     RoleDraft(
         "市场",
@@ -75,6 +76,9 @@ TEMPLATES = (
             *_READ,
             *_LEADS,
             "lead.approve",
+            "rfm.run",
+            "tag.create",
+            "tag.update",
             "customer.create",
             "customer.import",
             "contact.create",
