@@ -34,6 +34,8 @@ PUBLIC = {
     "completeOidcSignIn",
 }
 COLLECTIONS = {
+    "eRecycleExtension": "recycleExtensions",
+    "tRecycleExtension": "customers",
     "identityProvider": "identityProviders",
     "revokeSession": "sessions",
     "savedView": "savedViews",

@@ -36,7 +36,8 @@ UNSCOPED = {
     "customFields",
     "tags",
     "identityProviders",
-    "rfmRuns", "pools",
+    "rfmRuns",
+    "pools",
     "poolAllocations",
 }
 """Collections that whoever may read them sees whole."""
@@ -50,6 +51,7 @@ VALID = {
     "/crm.customers.v1.PoolService/ReleaseCustomer": {"reason": "NO_BUDGET"},
     "/crm.customers.v1.PoolService/RecallCustomer": {"reason": "NO_BUDGET"},
     "/crm.customers.v1.IdentityNumberService/RevealIdentityNumber": {"reason": "核实"},
+    "/crm.customers.v1.RecycleService/RequestRecycleExtension": {"days": 5, "reason": "出差"},
     "/crm.customers.v1.RecycleService/SetCustomerStanding": {"standing": {"source": "tickets", "version": 1}},
     "/crm.leads.v1.LeadService/TransferLead": {"owner": "a user"},
     "/crm.leads.v1.LeadService/RejectLead": {"reason": "已有"},
@@ -159,6 +161,17 @@ SHARE = "mutation($input: ShareCustomerInput!) { shareCustomer(input: $input) { 
 TRANSFER = "mutation($input: TransferCustomerInput!) { transferCustomer(input: $input) { id } }"
 
 
+def extension_of(admin, customer):
+    """A request to keep a customer longer, of a pool that takes that customer alone."""
+    name = admin.run("query($id: ID!) { customer(id: $id) { name } }", id=customer)["customer"]["name"]
+    alone = {"condition": {"field": "name", "operator": "EQUAL", "values": [name]}}
+    pool = {"name": f"隐{uuid4().hex[:8]}", "condition": alone, "precedence": 0, "rules": {"recycle": {"days": 3000}}}
+    admin.run("mutation($input: CreatePoolInput!) { createPool(input: $input) { id } }", input=pool)
+    ask = "mutation($input: RequestRecycleExtensionInput!) { requestRecycleExtension(input: $input) { id } }"
+    wanted = {"customerId": customer, "days": 5, "reason": "隐"}
+    return admin.run(ask, input=wanted)["requestRecycleExtension"]["id"]
+
+
 @pytest.fixture(scope="session")
 def hidden(anyone, suite):
     """A record of each scoped collection that only the administrator sees, once the services know of its owner."""
@@ -178,6 +191,7 @@ def hidden(anyone, suite):
     eventually(
         lambda: "errors" not in admin.answer(TRANSFER, input={"id": made["customers"], "ownerId": made["users"]})
     )
+    made["recycleExtensions"] = extension_of(admin, made["customers"])
     organisation = Organisation(admin)
     colleague, _ = organisation.user(organisation.department("同事"))
     share = {"id": made["customers"], "userId": colleague, "level": "READ_ONLY"}

@@ -7,7 +7,15 @@ import pytest
 from chassis.testing import eventually
 from local_suite.graphql import GraphQLClient
 
-REP = ("customer.read", "customer.create", "customer.release", "customer.lock", "pool.read", "follow_up.create")
+REP = (
+    "customer.read",
+    "customer.create",
+    "customer.release",
+    "customer.lock",
+    "pool.read",
+    "follow_up.create",
+    "customer.request_extension",
+)
 CHINA = timedelta(hours=8)
 DAY = """query($customer: ID!) { recycleDay(customer: $customer) {
   pool rule trigger startTime days extensionDays protections dueDate daysLeft reason } }"""
@@ -19,6 +27,8 @@ class Theatre:
     def __init__(self, organisation, admin: GraphQLClient, **recycle) -> None:
         self.admin = admin
         self.department = organisation.department("回收")
+        head = organisation.role("DEPARTMENT_TREE", "customer.read", "customer.extend")
+        self.head_id, self.head = organisation.user(self.department, head)
         self.rep_id, self.rep = organisation.user(self.department, organisation.role("SELF", *REP))
         create = "mutation($input: CreatePoolInput!) { createPool(input: $input) { id } }"
         values = {
@@ -156,3 +166,43 @@ def test_what_is_foreseen_in_the_evening_is_what_is_taken_at_night(organisation,
     theatre.pass_to(today + timedelta(days=8), 3)
     taken = {one for one in (*foreseen, *others) if theatre.holders(one) == [theatre.pool]}
     assert taken == foreseen
+
+
+@pytest.mark.feature("B4")
+def test_warnings_come_once_each_and_an_approved_extension_moves_the_day(organisation, admin, today, suite):
+    theatre = Theatre(organisation, admin, days=10)
+    followed, extended = theatre.customer(), theatre.customer()
+    theatre.pass_to(today + timedelta(days=8))
+    soon = "{ recycleWarnings(withinDays: 3) { nodes { customerId dueDate daysLeft rule } } }"
+    due = str(today + timedelta(days=11))
+    listed = theatre.rep.run(soon)["recycleWarnings"]["nodes"]
+    line = {"dueDate": due, "daysLeft": 3, "rule": f"{theatre.pool}/rules/1"}
+    assert listed == [{"customerId": one, **line} for one in (followed, extended)]
+    assert warned(suite, theatre.rep_id, 2) == [(followed, "3"), (extended, "3")]
+    log(theatre.rep, followed)
+    eventually(lambda: theatre.day(followed)["daysLeft"] == 11)
+    ask = "mutation($input: RequestRecycleExtensionInput!) { requestRecycleExtension(input: $input) { id state } }"
+    wanted = {"customerId": extended, "days": 5, "reason": "客户出差，下周见面"}
+    request = theatre.rep.run(ask, input=wanted)["requestRecycleExtension"]
+    theatre.pass_to(today + timedelta(days=10))
+    assert warned(suite, theatre.rep_id, 3)[2:] == [(extended, "1")]
+    waiting = "{ recycleExtensions(state: PENDING) { nodes { id customerId days reason } } }"
+    assert theatre.head.run(waiting)["recycleExtensions"]["nodes"] == [{"id": request["id"], **wanted}]
+    approve = "mutation($id: ID!) { approveRecycleExtension(input: { id: $id }) { state } }"
+    assert theatre.head.run(approve, id=request["id"])["approveRecycleExtension"]["state"] == "APPROVED"
+    clock = theatre.day(extended)
+    assert (clock["dueDate"], clock["extensionDays"]) == (str(today + timedelta(days=16)), 5)
+    again = theatre.rep.answer(ask, input=wanted)["errors"][0]["extensions"]
+    assert (again["code"], again["reason"]) == ("RESOURCE_EXHAUSTED", "EXTENSION_LIMIT_REACHED")
+
+
+def warned(suite, user: str, count: int) -> list[tuple[str, str]]:
+    """The warnings that a user was sent: customer and days left, once there are so many."""
+    query = """SELECT data ->> 'resource', data -> 'params' ->> 'days_left' FROM outbox
+      WHERE data ->> 'kind' = 'RECYCLE_WARNING' AND data ->> 'recipient' = %s ORDER BY position"""
+    with suite.database("customers") as customers:
+        return eventually(lambda: _at_least(customers.execute(query, [user]).fetchall(), count))
+
+
+def _at_least(rows: list, count: int) -> list:
+    return rows if len(rows) >= count else []

@@ -9,6 +9,7 @@ from crm.customers.v1 import recycle_service_pb2 as pb
 
 from gateway.connections import DEFAULT_PAGE, After, Connection, First, connect, page_fields
 from gateway.context import Info
+from gateway.contracts import enum_of
 from gateway.fields import field, mutation
 from gateway.inputs import Input, derive_input
 from gateway.operations.fetching import pages
@@ -16,11 +17,14 @@ from gateway.operations.requests import RequestId
 from gateway.types.recycling import (
     CustomerStanding,
     RecycleClock,
+    RecycleExtension,
     RecycleRun,
     RecyclingCounts,
     RecyclingDifference,
     RecyclingHistory,
 )
+
+ExtensionState = enum_of(recycle_pb2.DESCRIPTOR.enum_types_by_name["RecycleExtensionState"])
 
 
 @derive_input(recycle_pb2.RecycleDraft, required={"pool"}, references={"pool"})
@@ -42,6 +46,10 @@ class RecyclingPreview(Connection[RecycleClock]):
 class RecyclingComparison(Connection[RecyclingDifference]):
     gained: int = strawberry.field(description="How many would be taken by the drafts only, on all pages.")
     lost: int = strawberry.field(description="How many would be taken by the rules in force only, on all pages.")
+
+
+def _decision(given: "DecideRecycleExtensionInput") -> dict[str, str]:
+    return {"name": given.id, "note": given.note or "", "request_id": given.request_id or ""}
 
 
 def _stated(drafts: list[RecycleDraftInput] | None) -> list[recycle_pb2.RecycleDraft]:
@@ -100,6 +108,23 @@ class RecyclingQuery:
         request = pb.GetRecyclingHistoryRequest(days=days, drafts=_stated(drafts))
         return RecyclingHistory(await info.context.calls(info.context.services.recycling.GetRecyclingHistory, request))
 
+    @field("The customers in the caller's reach that fall back within some days, those that do first first.")
+    async def recycle_warnings(
+        self, info: Info, within_days: int = 7, first: First = DEFAULT_PAGE, after: After = None
+    ) -> Connection[RecycleClock] | None:
+        method, request = info.context.services.recycling.ListRecycleWarnings, pb.ListRecycleWarningsRequest
+        fetch = pages(info.context, method, request, "clocks", within_days=within_days)
+        return await connect(first, after, RecycleClock, fetch)
+
+    @field("The requests to keep customers in the caller's reach longer, the newest first.")
+    async def recycle_extensions(
+        self, info: Info, state: ExtensionState | None = None, first: First = DEFAULT_PAGE, after: After = None
+    ) -> Connection[RecycleExtension] | None:
+        method, request = info.context.services.recycling.ListRecycleExtensions, pb.ListRecycleExtensionsRequest
+        wanted: Any = state.value if state is not None else 0
+        fetch = pages(info.context, method, request, "extensions", state=wanted)
+        return await connect(first, after, RecycleExtension, fetch)
+
     @field("The runs that take customers back, the newest first.")
     async def recycle_runs(
         self, info: Info, first: First = DEFAULT_PAGE, after: After = None
@@ -113,8 +138,56 @@ class SetCustomerStandingInput(Input[recycle_pb2.CustomerStanding]):
     request_id: RequestId = None
 
 
+@derive_input(
+    pb.RequestRecycleExtensionRequest,
+    required={"customer", "days", "reason"},
+    hide={"request_id"},
+    references={"customer"},
+)
+class RequestRecycleExtensionInput(Input[pb.RequestRecycleExtensionRequest]):
+    request_id: RequestId = None
+
+
+@strawberry.input(description="Grants or refuses a request to keep a customer longer.")
+class DecideRecycleExtensionInput:
+    id: strawberry.ID
+    note: str | None = strawberry.field(default=None, description="What to say to it, at most 500 characters.")
+    request_id: RequestId = None
+
+
 @strawberry.type
 class RecyclingMutation:
+    @mutation("Asks to keep a customer for some days more. For its owner.")
+    async def request_recycle_extension(
+        self,
+        info: Info,
+        input: RequestRecycleExtensionInput,  # noqa: A002
+    ) -> RecycleExtension | None:
+        request = input.to_proto()
+        request.request_id = input.request_id or ""
+        answer = await info.context.calls(info.context.services.recycling.RequestRecycleExtension, request)
+        return RecycleExtension(answer)
+
+    @mutation("Grants a request: the customer falls back later by its days.")
+    async def approve_recycle_extension(
+        self,
+        info: Info,
+        input: DecideRecycleExtensionInput,  # noqa: A002
+    ) -> RecycleExtension | None:
+        request = pb.ApproveRecycleExtensionRequest(**_decision(input))
+        answer = await info.context.calls(info.context.services.recycling.ApproveRecycleExtension, request)
+        return RecycleExtension(answer)
+
+    @mutation("Refuses a request to keep a customer longer.")
+    async def reject_recycle_extension(
+        self,
+        info: Info,
+        input: DecideRecycleExtensionInput,  # noqa: A002
+    ) -> RecycleExtension | None:
+        request = pb.RejectRecycleExtensionRequest(**_decision(input))
+        answer = await info.context.calls(info.context.services.recycling.RejectRecycleExtension, request)
+        return RecycleExtension(answer)
+
     @mutation("Notes what another system knows of a customer that bears on whether it falls back. For machines.")
     async def set_customer_standing(
         self,

@@ -19,6 +19,15 @@ class RecycleRun(Record[recycle_pb2.RecycleRun]):
     pass
 
 
+@derive(
+    recycle_pb2.RecycleExtension,
+    required={"customer", "owner", "reason", "state"},
+    relations={"customer": "customers", "owner": "users", "decider": "users"},
+)
+class RecycleExtension(Record[recycle_pb2.RecycleExtension]):
+    pass
+
+
 @derive(recycle_pb2.RecyclingCount)
 class RecyclingCount(Record[recycle_pb2.RecyclingCount]):
     pass

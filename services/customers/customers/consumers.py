@@ -12,7 +12,7 @@ from crm.identity.v1 import events_pb2 as identity_pb2
 from crm.leads.v1 import events_pb2 as leads_pb2
 
 from customers import refreshing
-from customers.recycling import running
+from customers.recycling import running, warning
 from customers.usecases.allocate_by_schedule import allocate_by_schedule
 from customers.usecases.follow_owners import follow_department, follow_user
 from customers.usecases.learn_organisation import (
@@ -104,6 +104,7 @@ def purge_personal_data(session: ServiceSession, due: datetime) -> None:
 TIMERS = (
     Timer("customers.allocate", allocate_by_schedule, every=timedelta(minutes=1)),
     Timer("customers.recycle", running.start, daily_at=running.RUN_AT),
+    Timer("customers.warn", warning.start, daily_at=warning.WARN_AT),
     Timer("customers.refresh", refreshing.refresh_nightly, daily_at=time(4)),
     Timer("customers.purge_jobs", purge_jobs, daily_at=time(3, 30)),
     Timer("customers.purge_shares", purge_shares, daily_at=time(3, 40)),

@@ -65,7 +65,7 @@ from customers.merging.api import MergeServicer
 from customers.pools.api import PoolServicer
 from customers.purchases.api import PurchaseServicer, RfmServicer
 from customers.purchases.jobs import JOB_KINDS
-from customers.recycling import running
+from customers.recycling import running, warning
 from customers.recycling.api import RecycleServicer
 from customers.shares import CustomerShareServicer
 from customers.tag_api import QualityServicer, TagServicer
@@ -190,6 +190,7 @@ SERVICE = Service(
         *JOB_KINDS,
         handover.job_kind(HANDOVER),
         running.job_kind(),
+        warning.job_kind(),
     ),
     handover=HANDOVER,
     personal_data=PERSONAL_DATA,

@@ -14,6 +14,8 @@ _READ = ("customer.read", "contact.read", "follow_up.read", "purchase.read")
 _LEADS = ("lead.read", "lead.create", "lead.update")
 _POOL = ("pool.read", "pool.claim", "customer.release", "customer.lock")
 _WORK = ("contact.create", "contact.update", "contact.delete", "follow_up.create", "interaction.record")
+_POOL = ("pool.read", "pool.claim", "customer.release", "customer.lock", "customer.request_extension")
+_WORK = ("contact.create", "contact.update", "contact.delete", "follow_up.create")
 
 
 _PRIVATE = (
@@ -54,6 +56,7 @@ TEMPLATES = (
             *_POOL,
             "pool.assign",
             "customer.recall",
+            "customer.extend",
             "lead.delete",
             "lead.transfer",
             "lead.approve",

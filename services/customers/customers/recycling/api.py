@@ -11,6 +11,8 @@ from crm.customers.v1 import recycle_pb2, recycle_service_pb2, recycle_service_p
 
 from customers.pools.flow import parse_day
 from customers.recycling import history, mapping, previews, queries
+from customers.usecases.decide_extension import decide_extension
+from customers.usecases.request_extension import request_extension
 from customers.usecases.set_customer_standing import set_customer_standing
 
 
@@ -83,6 +85,61 @@ class RecycleServicer(recycle_service_pb2_grpc.RecycleServiceServicer):
         drafts = mapping.drafts_from_proto(request.drafts)
         with self.calls.read() as session:
             return mapping.history_to_proto(history.history(session, request.days or 30, drafts))
+
+    def ListRecycleWarnings(
+        self, request: recycle_service_pb2.ListRecycleWarningsRequest, context: Any
+    ) -> recycle_service_pb2.ListRecycleWarningsResponse:
+        with self.calls.read() as session:
+            clocks, page = queries.list_recycle_warnings(
+                session, request.within_days or 7, page_size=request.page_size, page_token=request.page_token
+            )
+        return recycle_service_pb2.ListRecycleWarningsResponse(
+            clocks=[mapping.clock_to_proto(clocks, row) for row in page.rows], next_page_token=page.next_token
+        )
+
+    def RequestRecycleExtension(
+        self, request: recycle_service_pb2.RequestRecycleExtensionRequest, context: Any
+    ) -> recycle_pb2.RecycleExtension:
+        customer_id = parse_name("customers", request.customer, field="customer")
+        return self.calls.write(
+            request,
+            recycle_pb2.RecycleExtension,
+            lambda session: mapping.extension_to_proto(
+                request_extension(session, customer_id, request.days, request.reason)
+            ),
+        )
+
+    def ApproveRecycleExtension(
+        self, request: recycle_service_pb2.ApproveRecycleExtensionRequest, context: Any
+    ) -> recycle_pb2.RecycleExtension:
+        return self._decide(request, approved=True)
+
+    def RejectRecycleExtension(
+        self, request: recycle_service_pb2.RejectRecycleExtensionRequest, context: Any
+    ) -> recycle_pb2.RecycleExtension:
+        return self._decide(request, approved=False)
+
+    def _decide(self, request: Any, *, approved: bool) -> recycle_pb2.RecycleExtension:
+        extension_id = parse_name("recycleExtensions", request.name)
+        return self.calls.write(
+            request,
+            recycle_pb2.RecycleExtension,
+            lambda session: mapping.extension_to_proto(
+                decide_extension(session, extension_id, approved=approved, note=request.note)
+            ),
+        )
+
+    def ListRecycleExtensions(
+        self, request: recycle_service_pb2.ListRecycleExtensionsRequest, context: Any
+    ) -> recycle_service_pb2.ListRecycleExtensionsResponse:
+        state = mapping.extension_state(request.state)
+        with self.calls.read() as session:
+            page = queries.list_recycle_extensions(
+                session, state, page_size=request.page_size, page_token=request.page_token
+            )
+        return recycle_service_pb2.ListRecycleExtensionsResponse(
+            extensions=map(mapping.extension_to_proto, page.rows), next_page_token=page.next_token
+        )
 
     def SetCustomerStanding(
         self, request: recycle_service_pb2.SetCustomerStandingRequest, context: Any

@@ -54,7 +54,7 @@ _RECEIVED: ColumnElement[Any] = func.coalesce(
     _CUSTOMER.held_since, _CUSTOMER.create_time, type_=_CUSTOMER.create_time.type
 )
 _FOLLOWED: ColumnElement[Any] = func.greatest(
-    _RECEIVED, _CUSTOMER.last_follow_up_time, type_=_CUSTOMER.create_time.type
+    _RECEIVED, _CUSTOMER.last_effective_follow_up_time, type_=_CUSTOMER.create_time.type
 )
 
 

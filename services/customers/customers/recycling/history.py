@@ -102,6 +102,7 @@ def _followed(held: CTE) -> CTE:
         and_(
             _ENTRY.customer_id == held.c.customer_id,
             _ENTRY.kind == TimelineKind.FOLLOW_UP_LOGGED.value,
+            func.coalesce(_ENTRY.details["effective"].as_boolean(), literal(value=True)),
             _ENTRY.occur_time >= held.c.since,
             or_(held.c.until.is_(None), _ENTRY.occur_time < held.c.until),
         ),

@@ -123,3 +123,27 @@ def history_to_proto(days: Iterable[tuple[date, int, int]]) -> recycle_pb2.Recyc
         ],
         approximations=APPROXIMATIONS,
     )
+
+
+def extension_to_proto(row: Any) -> recycle_pb2.RecycleExtension:
+    """A request to keep a customer longer."""
+    return recycle_pb2.RecycleExtension(
+        name=row.name,
+        customer=make_name("customers", row.customer_id),
+        owner=make_name("users", row.owner_id),
+        days=row.days,
+        reason=row.reason,
+        state=recycle_pb2.RecycleExtensionState.Value(f"RECYCLE_EXTENSION_STATE_{row.state}"),
+        decider=row.decider,
+        note=row.note,
+        create_time=row.create_time,
+        decide_time=row.decide_time,
+    )
+
+
+def extension_state(number: Any) -> str:
+    """The state that a list is asked for; empty for any. Raises Invalid."""
+    if number not in recycle_pb2.RecycleExtensionState.values():
+        raise Invalid("INVALID_VALUE", "there is no such state", field="state")
+    prefix = "RECYCLE_EXTENSION_STATE_"
+    return recycle_pb2.RecycleExtensionState.Name(number).removeprefix(prefix) if number else ""

@@ -40,7 +40,7 @@ class Clockwork:
 
     def followed(self, customer: UUID) -> None:
         """A follow-up now."""
-        self.touch(customer, last_follow_up_time=self.database.clock())
+        self.touch(customer, last_effective_follow_up_time=self.database.clock())
 
     def touch(self, customer: UUID, **values: Any) -> None:
         with self.database.engine.begin() as connection:

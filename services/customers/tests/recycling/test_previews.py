@@ -62,7 +62,7 @@ def test_the_preview_of_the_evening_is_the_run_of_the_night(play, clockwork, now
     for number, (level, status, locked, followed) in enumerate(made):
         key = play.customer(f"公司{number}", status=status, level=level or "")
         moment = play.database.clock() + timedelta(days=followed)
-        clockwork.touch(key, locked=locked, last_follow_up_time=moment if followed else None)
+        clockwork.touch(key, locked=locked, last_effective_follow_up_time=moment if followed else None)
     clockwork.pass_days(14)
     play.write(play.organisation.boss.caller(), update_pool, pool, PoolDraft({}, PoolRules(recycle=tomorrow)), "")
     play.database.clock.advance(timedelta(hours=8))  # 20:00 in Shanghai

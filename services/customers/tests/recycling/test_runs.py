@@ -185,7 +185,7 @@ def test_a_customer_that_somebody_is_just_following_up_is_waited_for_and_kept(pl
     def follow():
         with play.database.engine.begin() as connection:
             connection.exec_driver_sql(
-                "UPDATE customer SET last_follow_up_time = %s WHERE id = %s", (play.database.clock(), first)
+                "UPDATE customer SET last_effective_follow_up_time = %s WHERE id = %s", (play.database.clock(), first)
             )
             holds.set()
             may_end.wait(10)

@@ -49,6 +49,34 @@ RECYCLE_RUN_STATE_FAILED: RecycleRunState.ValueType  # 3
 """It broke off. What it did stays; the next day's run takes the rest."""
 Global___RecycleRunState: _TypeAlias = RecycleRunState  # noqa: Y015
 
+class _RecycleExtensionState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RecycleExtensionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecycleExtensionState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECYCLE_EXTENSION_STATE_UNSPECIFIED: _RecycleExtensionState.ValueType  # 0
+    """Not stated."""
+    RECYCLE_EXTENSION_STATE_PENDING: _RecycleExtensionState.ValueType  # 1
+    """Nobody has decided yet."""
+    RECYCLE_EXTENSION_STATE_APPROVED: _RecycleExtensionState.ValueType  # 2
+    """The customer falls back later by the days, unless its clock starts anew before."""
+    RECYCLE_EXTENSION_STATE_REJECTED: _RecycleExtensionState.ValueType  # 3
+    """The day stays, or the customer has another owner by now."""
+
+class RecycleExtensionState(_RecycleExtensionState, metaclass=_RecycleExtensionStateEnumTypeWrapper):
+    """What became of a request to keep a customer longer."""
+
+RECYCLE_EXTENSION_STATE_UNSPECIFIED: RecycleExtensionState.ValueType  # 0
+"""Not stated."""
+RECYCLE_EXTENSION_STATE_PENDING: RecycleExtensionState.ValueType  # 1
+"""Nobody has decided yet."""
+RECYCLE_EXTENSION_STATE_APPROVED: RecycleExtensionState.ValueType  # 2
+"""The customer falls back later by the days, unless its clock starts anew before."""
+RECYCLE_EXTENSION_STATE_REJECTED: RecycleExtensionState.ValueType  # 3
+"""The day stays, or the customer has another owner by now."""
+Global___RecycleExtensionState: _TypeAlias = RecycleExtensionState  # noqa: Y015
+
 @_typing.final
 class CustomerStanding(_message.Message):
     """What another system knows of a customer that bears on whether it falls back into a pool. Each system states what it
@@ -418,3 +446,65 @@ class RecyclingDay(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecyclingDay: _TypeAlias = RecyclingDay  # noqa: Y015
+
+@_typing.final
+class RecycleExtension(_message.Message):
+    """A request of an owner to keep a customer for some days more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DECIDER_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    DECIDE_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The resource name, `recycleExtensions/{uuid}`."""
+    customer: _builtins.str
+    """The customer, `customers/{uuid}`."""
+    owner: _builtins.str
+    """The owner who asked for it, `users/{uuid}`."""
+    days: _builtins.int
+    """By how many days the customer falls back later."""
+    reason: _builtins.str
+    """Why, in words."""
+    state: Global___RecycleExtensionState.ValueType
+    """What became of it."""
+    decider: _builtins.str
+    """Who decided, or empty."""
+    note: _builtins.str
+    """What was said to it."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was asked for."""
+
+    @_builtins.property
+    def decide_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was decided."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        customer: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        days: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        state: Global___RecycleExtensionState.ValueType = ...,
+        decider: _builtins.str = ...,
+        note: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        decide_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "decide_time", b"decide_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer", b"customer", "days", b"days", "decide_time", b"decide_time", "decider", b"decider", "name", b"name", "note", b"note", "owner", b"owner", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecycleExtension: _TypeAlias = RecycleExtension  # noqa: Y015

@@ -322,3 +322,213 @@ class GetRecyclingHistoryRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRecyclingHistoryRequest: _TypeAlias = GetRecyclingHistoryRequest  # noqa: Y015
+
+@_typing.final
+class ListRecycleWarningsRequest(_message.Message):
+    """A request for a page of the customers that fall back soon."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WITHIN_DAYS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    within_days: _builtins.int
+    """Within how many days; 7 if not given, at most 366."""
+    page_size: _builtins.int
+    """The most to return; 50 if not given, at most 200."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before."""
+    def __init__(
+        self,
+        *,
+        within_days: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "within_days", b"within_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRecycleWarningsRequest: _TypeAlias = ListRecycleWarningsRequest  # noqa: Y015
+
+@_typing.final
+class ListRecycleWarningsResponse(_message.Message):
+    """A page of the customers that fall back soon."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLOCKS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def clocks(self) -> _containers.RepeatedCompositeFieldContainer[_recycle_pb2.RecycleClock]:
+        """Their clocks."""
+
+    def __init__(
+        self,
+        *,
+        clocks: _abc.Iterable[_recycle_pb2.RecycleClock] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clocks", b"clocks", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRecycleWarningsResponse: _TypeAlias = ListRecycleWarningsResponse  # noqa: Y015
+
+@_typing.final
+class RequestRecycleExtensionRequest(_message.Message):
+    """A request to keep a customer longer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    customer: _builtins.str
+    """Required. Format: `customers/{uuid}`."""
+    days: _builtins.int
+    """Required. By how many days, at most as many as the pool's rule allows."""
+    reason: _builtins.str
+    """Required. Why, in words, at most 500 characters."""
+    request_id: _builtins.str
+    """A UUID that makes a retry safe."""
+    def __init__(
+        self,
+        *,
+        customer: _builtins.str = ...,
+        days: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "days", b"days", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestRecycleExtensionRequest: _TypeAlias = RequestRecycleExtensionRequest  # noqa: Y015
+
+@_typing.final
+class ApproveRecycleExtensionRequest(_message.Message):
+    """A request to grant an extension."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. Format: `recycleExtensions/{uuid}`."""
+    note: _builtins.str
+    """What to say to it, at most 500 characters."""
+    request_id: _builtins.str
+    """A UUID that makes a retry safe."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        note: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "note", b"note", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveRecycleExtensionRequest: _TypeAlias = ApproveRecycleExtensionRequest  # noqa: Y015
+
+@_typing.final
+class RejectRecycleExtensionRequest(_message.Message):
+    """A request to refuse an extension."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. Format: `recycleExtensions/{uuid}`."""
+    note: _builtins.str
+    """What to say to it, at most 500 characters."""
+    request_id: _builtins.str
+    """A UUID that makes a retry safe."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        note: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "note", b"note", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectRecycleExtensionRequest: _TypeAlias = RejectRecycleExtensionRequest  # noqa: Y015
+
+@_typing.final
+class ListRecycleExtensionsRequest(_message.Message):
+    """A request for a page of extensions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    state: _recycle_pb2.RecycleExtensionState.ValueType
+    """Only those in this state."""
+    page_size: _builtins.int
+    """The most to return; 50 if not given, at most 200."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before."""
+    def __init__(
+        self,
+        *,
+        state: _recycle_pb2.RecycleExtensionState.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRecycleExtensionsRequest: _TypeAlias = ListRecycleExtensionsRequest  # noqa: Y015
+
+@_typing.final
+class ListRecycleExtensionsResponse(_message.Message):
+    """A page of extensions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXTENSIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def extensions(self) -> _containers.RepeatedCompositeFieldContainer[_recycle_pb2.RecycleExtension]:
+        """The extensions."""
+
+    def __init__(
+        self,
+        *,
+        extensions: _abc.Iterable[_recycle_pb2.RecycleExtension] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["extensions", b"extensions", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRecycleExtensionsResponse: _TypeAlias = ListRecycleExtensionsResponse  # noqa: Y015

@@ -66,6 +66,31 @@ class RecycleServiceStub:
                 request_serializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.GetRecyclingHistoryRequest.SerializeToString,
                 response_deserializer=crm_dot_customers_dot_v1_dot_recycle__pb2.RecyclingHistory.FromString,
                 _registered_method=True)
+        self.ListRecycleWarnings = channel.unary_unary(
+                '/crm.customers.v1.RecycleService/ListRecycleWarnings',
+                request_serializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.ListRecycleWarningsRequest.SerializeToString,
+                response_deserializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.ListRecycleWarningsResponse.FromString,
+                _registered_method=True)
+        self.RequestRecycleExtension = channel.unary_unary(
+                '/crm.customers.v1.RecycleService/RequestRecycleExtension',
+                request_serializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.RequestRecycleExtensionRequest.SerializeToString,
+                response_deserializer=crm_dot_customers_dot_v1_dot_recycle__pb2.RecycleExtension.FromString,
+                _registered_method=True)
+        self.ApproveRecycleExtension = channel.unary_unary(
+                '/crm.customers.v1.RecycleService/ApproveRecycleExtension',
+                request_serializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.ApproveRecycleExtensionRequest.SerializeToString,
+                response_deserializer=crm_dot_customers_dot_v1_dot_recycle__pb2.RecycleExtension.FromString,
+                _registered_method=True)
+        self.RejectRecycleExtension = channel.unary_unary(
+                '/crm.customers.v1.RecycleService/RejectRecycleExtension',
+                request_serializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.RejectRecycleExtensionRequest.SerializeToString,
+                response_deserializer=crm_dot_customers_dot_v1_dot_recycle__pb2.RecycleExtension.FromString,
+                _registered_method=True)
+        self.ListRecycleExtensions = channel.unary_unary(
+                '/crm.customers.v1.RecycleService/ListRecycleExtensions',
+                request_serializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.ListRecycleExtensionsRequest.SerializeToString,
+                response_deserializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.ListRecycleExtensionsResponse.FromString,
+                _registered_method=True)
         self.SetCustomerStanding = channel.unary_unary(
                 '/crm.customers.v1.RecycleService/SetCustomerStanding',
                 request_serializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.SetCustomerStandingRequest.SerializeToString,
@@ -121,6 +146,43 @@ class RecycleServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRecycleWarnings(self, request, context):
+        """Lists the customers in the caller's reach that fall back soon, those that do first first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestRecycleExtension(self, request, context):
+        """Asks to keep a customer for some days more. For its owner; the heads of the owner's department and of those above
+        are told. Fails with RESOURCE_EXHAUSTED if the owner has had as many extensions as the pool's rule allows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveRecycleExtension(self, request, context):
+        """Grants a request: the customer falls back later by its days. For whoever's permission reaches the owner, but not
+        the owner.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectRecycleExtension(self, request, context):
+        """Refuses a request.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRecycleExtensions(self, request, context):
+        """Lists the requests for customers in the caller's reach, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetCustomerStanding(self, request, context):
         """Notes what another system knows of a customer. For machines.
         """
@@ -160,6 +222,31 @@ def add_RecycleServiceServicer_to_server(servicer, server):
                     servicer.GetRecyclingHistory,
                     request_deserializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.GetRecyclingHistoryRequest.FromString,
                     response_serializer=crm_dot_customers_dot_v1_dot_recycle__pb2.RecyclingHistory.SerializeToString,
+            ),
+            'ListRecycleWarnings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRecycleWarnings,
+                    request_deserializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.ListRecycleWarningsRequest.FromString,
+                    response_serializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.ListRecycleWarningsResponse.SerializeToString,
+            ),
+            'RequestRecycleExtension': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestRecycleExtension,
+                    request_deserializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.RequestRecycleExtensionRequest.FromString,
+                    response_serializer=crm_dot_customers_dot_v1_dot_recycle__pb2.RecycleExtension.SerializeToString,
+            ),
+            'ApproveRecycleExtension': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveRecycleExtension,
+                    request_deserializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.ApproveRecycleExtensionRequest.FromString,
+                    response_serializer=crm_dot_customers_dot_v1_dot_recycle__pb2.RecycleExtension.SerializeToString,
+            ),
+            'RejectRecycleExtension': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectRecycleExtension,
+                    request_deserializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.RejectRecycleExtensionRequest.FromString,
+                    response_serializer=crm_dot_customers_dot_v1_dot_recycle__pb2.RecycleExtension.SerializeToString,
+            ),
+            'ListRecycleExtensions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRecycleExtensions,
+                    request_deserializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.ListRecycleExtensionsRequest.FromString,
+                    response_serializer=crm_dot_customers_dot_v1_dot_recycle__service__pb2.ListRecycleExtensionsResponse.SerializeToString,
             ),
             'SetCustomerStanding': grpc.unary_unary_rpc_method_handler(
                     servicer.SetCustomerStanding,
@@ -330,6 +417,141 @@ class RecycleService:
             '/crm.customers.v1.RecycleService/GetRecyclingHistory',
             crm_dot_customers_dot_v1_dot_recycle__service__pb2.GetRecyclingHistoryRequest.SerializeToString,
             crm_dot_customers_dot_v1_dot_recycle__pb2.RecyclingHistory.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRecycleWarnings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.customers.v1.RecycleService/ListRecycleWarnings',
+            crm_dot_customers_dot_v1_dot_recycle__service__pb2.ListRecycleWarningsRequest.SerializeToString,
+            crm_dot_customers_dot_v1_dot_recycle__service__pb2.ListRecycleWarningsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestRecycleExtension(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.customers.v1.RecycleService/RequestRecycleExtension',
+            crm_dot_customers_dot_v1_dot_recycle__service__pb2.RequestRecycleExtensionRequest.SerializeToString,
+            crm_dot_customers_dot_v1_dot_recycle__pb2.RecycleExtension.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveRecycleExtension(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.customers.v1.RecycleService/ApproveRecycleExtension',
+            crm_dot_customers_dot_v1_dot_recycle__service__pb2.ApproveRecycleExtensionRequest.SerializeToString,
+            crm_dot_customers_dot_v1_dot_recycle__pb2.RecycleExtension.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectRecycleExtension(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.customers.v1.RecycleService/RejectRecycleExtension',
+            crm_dot_customers_dot_v1_dot_recycle__service__pb2.RejectRecycleExtensionRequest.SerializeToString,
+            crm_dot_customers_dot_v1_dot_recycle__pb2.RecycleExtension.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRecycleExtensions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.customers.v1.RecycleService/ListRecycleExtensions',
+            crm_dot_customers_dot_v1_dot_recycle__service__pb2.ListRecycleExtensionsRequest.SerializeToString,
+            crm_dot_customers_dot_v1_dot_recycle__service__pb2.ListRecycleExtensionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,20 @@ class RecycleServiceStub:
     """
     GetRecyclingHistory: _grpc.UnaryUnaryMultiCallable[_recycle_service_pb2.GetRecyclingHistoryRequest, _recycle_pb2.RecyclingHistory]
     """Reckons how many customers rules would have taken on each of the last days."""
+    ListRecycleWarnings: _grpc.UnaryUnaryMultiCallable[_recycle_service_pb2.ListRecycleWarningsRequest, _recycle_service_pb2.ListRecycleWarningsResponse]
+    """Lists the customers in the caller's reach that fall back soon, those that do first first."""
+    RequestRecycleExtension: _grpc.UnaryUnaryMultiCallable[_recycle_service_pb2.RequestRecycleExtensionRequest, _recycle_pb2.RecycleExtension]
+    """Asks to keep a customer for some days more. For its owner; the heads of the owner's department and of those above
+    are told. Fails with RESOURCE_EXHAUSTED if the owner has had as many extensions as the pool's rule allows.
+    """
+    ApproveRecycleExtension: _grpc.UnaryUnaryMultiCallable[_recycle_service_pb2.ApproveRecycleExtensionRequest, _recycle_pb2.RecycleExtension]
+    """Grants a request: the customer falls back later by its days. For whoever's permission reaches the owner, but not
+    the owner.
+    """
+    RejectRecycleExtension: _grpc.UnaryUnaryMultiCallable[_recycle_service_pb2.RejectRecycleExtensionRequest, _recycle_pb2.RecycleExtension]
+    """Refuses a request."""
+    ListRecycleExtensions: _grpc.UnaryUnaryMultiCallable[_recycle_service_pb2.ListRecycleExtensionsRequest, _recycle_service_pb2.ListRecycleExtensionsResponse]
+    """Lists the requests for customers in the caller's reach, the newest first."""
     SetCustomerStanding: _grpc.UnaryUnaryMultiCallable[_recycle_service_pb2.SetCustomerStandingRequest, _recycle_pb2.CustomerStanding]
     """Notes what another system knows of a customer. For machines."""
 
@@ -74,6 +88,20 @@ class RecycleServiceAsyncStub(RecycleServiceStub):
     """
     GetRecyclingHistory: _aio.UnaryUnaryMultiCallable[_recycle_service_pb2.GetRecyclingHistoryRequest, _recycle_pb2.RecyclingHistory]  # type: ignore[assignment]
     """Reckons how many customers rules would have taken on each of the last days."""
+    ListRecycleWarnings: _aio.UnaryUnaryMultiCallable[_recycle_service_pb2.ListRecycleWarningsRequest, _recycle_service_pb2.ListRecycleWarningsResponse]  # type: ignore[assignment]
+    """Lists the customers in the caller's reach that fall back soon, those that do first first."""
+    RequestRecycleExtension: _aio.UnaryUnaryMultiCallable[_recycle_service_pb2.RequestRecycleExtensionRequest, _recycle_pb2.RecycleExtension]  # type: ignore[assignment]
+    """Asks to keep a customer for some days more. For its owner; the heads of the owner's department and of those above
+    are told. Fails with RESOURCE_EXHAUSTED if the owner has had as many extensions as the pool's rule allows.
+    """
+    ApproveRecycleExtension: _aio.UnaryUnaryMultiCallable[_recycle_service_pb2.ApproveRecycleExtensionRequest, _recycle_pb2.RecycleExtension]  # type: ignore[assignment]
+    """Grants a request: the customer falls back later by its days. For whoever's permission reaches the owner, but not
+    the owner.
+    """
+    RejectRecycleExtension: _aio.UnaryUnaryMultiCallable[_recycle_service_pb2.RejectRecycleExtensionRequest, _recycle_pb2.RecycleExtension]  # type: ignore[assignment]
+    """Refuses a request."""
+    ListRecycleExtensions: _aio.UnaryUnaryMultiCallable[_recycle_service_pb2.ListRecycleExtensionsRequest, _recycle_service_pb2.ListRecycleExtensionsResponse]  # type: ignore[assignment]
+    """Lists the requests for customers in the caller's reach, the newest first."""
     SetCustomerStanding: _aio.UnaryUnaryMultiCallable[_recycle_service_pb2.SetCustomerStandingRequest, _recycle_pb2.CustomerStanding]  # type: ignore[assignment]
     """Notes what another system knows of a customer. For machines."""
 
@@ -131,6 +159,50 @@ class RecycleServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recycle_pb2.RecyclingHistory, _abc.Awaitable[_recycle_pb2.RecyclingHistory]]:
         """Reckons how many customers rules would have taken on each of the last days."""
+
+    @_abc_1.abstractmethod
+    def ListRecycleWarnings(
+        self,
+        request: _recycle_service_pb2.ListRecycleWarningsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recycle_service_pb2.ListRecycleWarningsResponse, _abc.Awaitable[_recycle_service_pb2.ListRecycleWarningsResponse]]:
+        """Lists the customers in the caller's reach that fall back soon, those that do first first."""
+
+    @_abc_1.abstractmethod
+    def RequestRecycleExtension(
+        self,
+        request: _recycle_service_pb2.RequestRecycleExtensionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recycle_pb2.RecycleExtension, _abc.Awaitable[_recycle_pb2.RecycleExtension]]:
+        """Asks to keep a customer for some days more. For its owner; the heads of the owner's department and of those above
+        are told. Fails with RESOURCE_EXHAUSTED if the owner has had as many extensions as the pool's rule allows.
+        """
+
+    @_abc_1.abstractmethod
+    def ApproveRecycleExtension(
+        self,
+        request: _recycle_service_pb2.ApproveRecycleExtensionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recycle_pb2.RecycleExtension, _abc.Awaitable[_recycle_pb2.RecycleExtension]]:
+        """Grants a request: the customer falls back later by its days. For whoever's permission reaches the owner, but not
+        the owner.
+        """
+
+    @_abc_1.abstractmethod
+    def RejectRecycleExtension(
+        self,
+        request: _recycle_service_pb2.RejectRecycleExtensionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recycle_pb2.RecycleExtension, _abc.Awaitable[_recycle_pb2.RecycleExtension]]:
+        """Refuses a request."""
+
+    @_abc_1.abstractmethod
+    def ListRecycleExtensions(
+        self,
+        request: _recycle_service_pb2.ListRecycleExtensionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recycle_service_pb2.ListRecycleExtensionsResponse, _abc.Awaitable[_recycle_service_pb2.ListRecycleExtensionsResponse]]:
+        """Lists the requests for customers in the caller's reach, the newest first."""
 
     @_abc_1.abstractmethod
     def SetCustomerStanding(
