@@ -127,9 +127,16 @@ def _without(message: Response, fields: Sequence[str]) -> Response:
     copy = type(message)()
     copy.CopyFrom(message)
     for path in present:
-        part: Message | None = copy
-        for name in path[:-1]:
-            part = getattr(part, name) if part is not None and part.HasField(name) else None
-        if part is not None:
-            part.ClearField(path[-1])
+        _clear(copy, path)
     return copy
+
+
+def _clear(message: Message, path: Sequence[str]) -> None:
+    """Clear what a path leads to, if it leads anywhere in messages of this type."""
+    field = message.DESCRIPTOR.fields_by_name.get(path[0])
+    if field is None:
+        return
+    if len(path) == 1:
+        message.ClearField(path[0])
+    elif field.message_type is not None and not field.is_repeated and message.HasField(path[0]):
+        _clear(getattr(message, path[0]), path[1:])

@@ -91,7 +91,8 @@ def test_a_number_is_shown_masked_and_found_and_revealed_only_by_those_who_may(e
     company = create(clerk, f"公司{uuid4().hex}")
     contact = clerk.CreateContact(
         contact_service_pb2.CreateContactRequest(
-            contact=contact_pb2.Contact(customer=company.name, display_name="王", identity_number=OTHER)
+            contact=contact_pb2.Contact(customer=company.name, display_name="王", identity_number=OTHER),
+            request_id=str(uuid4()),
         )
     )
     assert officer.search(NUMBER) == [person.name]
