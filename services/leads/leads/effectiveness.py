@@ -64,6 +64,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "compare_count": (1, 500),
     "check_in_max_accuracy_metres": (1, 5_000),
     "check_in_max_minutes": (1, 1_440),
+    "contact_cap": (1, 1_000),
 }
 
 
@@ -86,6 +87,8 @@ class EffectivenessRules:
     check_in_max_minutes: int = 30
     """How far a check-in may lie from the time of the follow-up."""
     boilerplate_phrases: tuple[str, ...] = _PHRASES
+    contact_cap: int = 3
+    """How often other theatres may be in touch with a company within 24 hours before one is refused."""
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:

@@ -77,6 +77,8 @@ class FollowUp(Base):
     follows_owner: Mapped[bool] = mapped_column(server_default=false(), default=False)
     """True if whoever owns the customer is reminded, and the assignee only if nobody does."""
     create_time: Mapped[datetime]
+    theatre: Mapped[str | None]
+    """Whose contact it is, see `leads.contact_cap.theatre_of`; None for what was logged before anybody counted."""
     duration_seconds: Mapped[int | None]
     """How long a call took."""
     inbound: Mapped[bool] = mapped_column(server_default=false(), default=False)
@@ -276,3 +278,5 @@ class KnownDepartment(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     version: Mapped[int]
     path: Mapped[str]
+    theatre: Mapped[bool] = mapped_column(server_default=false(), default=False)
+    """True if it is a sales theatre (战区)."""

@@ -36,13 +36,17 @@ def learn_user(
         _move(session, [user_id], path)
 
 
-def learn_department(session: ServiceSession, department_id: UUID, version: int, path: str) -> None:
-    """Note a department's path. Its users, their customers and leads get it. An older version changes nothing.
+def learn_department(
+    session: ServiceSession, department_id: UUID, version: int, path: str, *, theatre: bool = False
+) -> None:
+    """Note a department's path, and whether it is a theatre. Its users, their customers and leads get the path.
 
-    A department below one that moved has an event of its own.
+    An older version changes nothing. A department below one that moved has an event of its own.
     """
     _one_at_a_time(session)
-    if not _newer(session, KnownDepartment, {"id": department_id, "version": version, "path": path}):
+    if not _newer(
+        session, KnownDepartment, {"id": department_id, "version": version, "path": path, "theatre": theatre}
+    ):
         return
     users = session.scalars(
         update(KnownUser)

@@ -12,6 +12,7 @@ from chassis.errors import Invalid, NotFound, Violation
 from chassis.names import make_name, new_id
 from sqlalchemy import exists, select, update
 
+from leads.contact_cap import refuse_beyond_cap, theatre_of
 from leads.effectiveness import CheckIn, Verdict
 from leads.events import FollowUpLogged
 from leads.judging import judge_follow_up
@@ -51,8 +52,8 @@ class FollowUpDraft:
 
 
 def log_follow_up(session: ServiceSession, draft: FollowUpDraft, customers: Customers) -> FollowUp:
-    """Log a follow-up and announce it. Raises NotFound if the caller cannot see the customer, and Denied
-    NOT_YOURS if they may see it and no more."""
+    """Log a follow-up and announce it. Raises NotFound if the caller cannot see the customer, Denied
+    NOT_YOURS if they may see it and no more, and Exhausted CONTACT_CAP_REACHED."""
     content = _judge(session, draft)
     _require_customer(session, draft.customer_id, customers)
     occur_time = min(draft.occur_time or session.now, session.now)
@@ -65,6 +66,7 @@ def log_follow_up(session: ServiceSession, draft: FollowUpDraft, customers: Cust
         occur_time=occur_time,
         next_contact_time=draft.next_contact_time,
         author=session.caller.subject,
+        theatre=theatre_of(session, session.caller),
         # What was due before it was logged is history brought in late, and nobody waits for it.
         reminder_open=draft.next_contact_time is not None and draft.next_contact_time > session.now,
         remind_time=None,
@@ -73,6 +75,7 @@ def log_follow_up(session: ServiceSession, draft: FollowUpDraft, customers: Cust
         check_in=draft.check_in.to_json() if draft.check_in is not None else None,
         create_time=session.now,
     )
+    refuse_beyond_cap(session, follow_up)
     judgement = judge_follow_up(session, follow_up)
     follow_up.verdict, follow_up.verdict_reasons = judgement.verdict, list(judgement.reasons)
     _close_reminders(session, follow_up)
