@@ -37,6 +37,8 @@ COLLECTIONS = {
     "eRecycleExtension": "recycleExtensions",
     "tRecycleExtension": "customers",
     "identityProvider": "identityProviders",
+    "personalDataRequest": "personalDataRequests",
+    "legalHold": "legalHolds",
     "revokeSession": "sessions",
     "savedView": "savedViews",
     "lead": "leads",

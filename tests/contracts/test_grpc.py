@@ -39,6 +39,8 @@ UNSCOPED = {
     "rfmRuns",
     "pools",
     "poolAllocations",
+    "personalDataRequests",
+    "legalHolds",
 }
 """Collections that whoever may read them sees whole."""
 VALID = {

@@ -90,5 +90,6 @@ TEMPLATES = (
         ),
     ),
     RoleDraft("审计", _grants(Reach.ALL, "audit.read", "audit.verify")),
+    RoleDraft("个人信息保护", _grants(Reach.ALL, *_READ, "lead.read", "personal_data.read", "personal_data.manage")),
     RoleDraft("合作伙伴", (RoleGrant("lead.read", Reach.SELF), RoleGrant("lead.register", Reach.SELF))),
 )
