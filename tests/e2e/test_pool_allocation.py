@@ -30,17 +30,15 @@ class Company:
         role = organisation.role("DEPARTMENT_TREE", "pool.read", "pool.assign", "customer.read")
         self.manager_id, self.manager = organisation.user(self.department, role)
         document = "mutation($input: CreateUserInput!) { createUser(input: $input) { id } }"
-        self.reps = [
-            admin.run(
-                document,
-                input={"username": f"rep-{uuid4().hex[:8]}", "name": "销售", "departmentId": self.department},
-            )["createUser"]["id"]
-            for _ in range(REPS)
-        ]
+        self.reps = [self.rep(document) for _ in range(REPS)]
         ids = [UUID(one.partition("/")[2]) for one in self.reps]
         with suite.database("customers") as customers:
             known = "SELECT count(*) FROM known_user WHERE id = ANY(%s)"
             eventually(lambda: customers.execute(known, [ids]).fetchone() == (REPS,))
+
+    def rep(self, document: str) -> str:
+        values = {"username": f"rep-{uuid4().hex[:8]}", "name": "销售", "departmentId": self.department}
+        return self.admin.run(document, input={**values, "password": f"Pass-{uuid4().hex}"})["createUser"]["id"]
 
     def pool(self, limit: int = 5000) -> str:
         values = {
