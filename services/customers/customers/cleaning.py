@@ -36,7 +36,7 @@ def list_to_clean(
 def _condition(session: ServiceSession, which: str, field: str, days: int) -> ColumnElement[bool]:
     if which == "MISSING":
         condition = filter_pb2.Condition(field=field, operator=filter_pb2.OPERATOR_IS_EMPTY)
-        return registry(session).where(filter_pb2.Filter(condition=condition), path="empty_field", caller=session.caller)
+        return registry(session).where(filter_pb2.Filter(condition=condition), path="empty_field")
     if which == "STALE":
         if not 1 <= days <= MOST_DAYS:
             raise Invalid("INVALID_DAYS", f"give from 1 to {MOST_DAYS} days", field="days")
@@ -46,6 +46,6 @@ def _condition(session: ServiceSession, which: str, field: str, days: int) -> Co
     if which in _PATTERNS:
         name, pattern = _PATTERNS[which]
         registry(session).find(name, path="list", caller=session.caller)  # refused to whom it is hidden from
-        part = func.unnest(getattr(Customer, name)).table_valued("part").alias("listed")
-        return exists(select(part.c.part).where(~part.c.part.cast(Text).regexp_match(pattern)))
+        part = func.unnest(getattr(Customer, name), type_=Text).column_valued("part")
+        return exists(select(part).where(~part.regexp_match(pattern)))
     raise Invalid("INVALID_CLEANING_LIST", "say which list", field="list")

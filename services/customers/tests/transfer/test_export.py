@@ -8,6 +8,7 @@ from chassis.callers import Grant, Reach
 from chassis.tabular import open_table
 from crm.common.v1 import filter_pb2, job_pb2
 from crm.customers.v1 import transfer_service_pb2 as pb
+from customers.own_records import ENTITIES
 from customers.transfer import exporting
 
 from .conftest import ALL, CODES, from_csv
@@ -92,7 +93,7 @@ def test_no_cell_is_a_formula(client, three, tmp_path):
 def test_an_export_can_be_imported_again(client, three, database, stored, organisation):
     with database.write(organisation.boss.caller()) as session:
         draft = custom_fields.CustomFieldDraft("customer", "staff", "员工数", "NUMBER")
-        custom_fields.create_field(session, draft, entities=["customer"])
+        custom_fields.create_field(session, draft, entities=ENTITIES)
     client.update([["客户名称", "员工数", "标签"], ["上海华诚科技1有限公司", "12", "a;b"]])
     before = stored()
     _, content = client.export()

@@ -13,6 +13,7 @@ from crm.common.v1 import job_pb2
 from crm.customers.v1 import transfer_service_pb2 as pb
 from customers.facts import contact_snapshot, snapshot, state
 from customers.model import Contact, Customer, KnownUser
+from customers.own_records import ENTITIES
 from customers.transfer import importing, loading
 from customers.usecases.create_customer import CustomerDraft, create_customer
 from google.rpc import error_details_pb2, status_pb2
@@ -399,7 +400,7 @@ class TestOwnFields:
                 ("seen", "拜访时间", "DATETIME", ()),
             ):
                 draft = custom_fields.CustomFieldDraft("customer", key, label, kind, options=options)
-                custom_fields.create_field(session, draft, entities=["customer"])
+                custom_fields.create_field(session, draft, entities=ENTITIES)
 
     def test_they_are_recognised_by_label_or_key_and_read_as_typed(self, client, stored):
         heading = ["客户名称", "所属大区", "staff", "签约日期", "是否VIP", "产品线", "拜访时间"]
