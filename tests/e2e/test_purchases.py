@@ -39,7 +39,7 @@ def machine(admin: GraphQLClient, *permissions: str) -> GraphQLClient:
 
 def run_rfm(admin: GraphQLClient, day: str) -> dict:
     started = admin.run(RUN, input={"analysisDate": day, "parameters": {"periodDays": 90}})["runRfm"]
-    return eventually(lambda: (run := admin.run(STATE, id=started["id"])["rfmRun"])["state"] == "SUCCEEDED" and run)
+    return eventually(lambda: (run := admin.run(STATE, id=started["id"])["rfmRun"])["state"] == "SUCCEEDED" and run, 60)
 
 
 def scores_of(values: dict[str, Decimal | int]) -> dict[str, int]:

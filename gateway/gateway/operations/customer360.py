@@ -26,6 +26,7 @@ from gateway.operations.leads import of_customer
 from gateway.types.customers import Contact, Customer, CustomField, TimelineEntry
 from gateway.types.identity import Department, User
 from gateway.types.leads import FollowUp
+from gateway.types.purchases import PurchaseInsight, RfmScore
 
 ANSWER_SECONDS = 0.8
 """The longest that services are waited for; what is not there by then counts as unavailable."""
@@ -78,6 +79,14 @@ class CustomFieldsSection(Section):
     values: list[CustomFieldValue]
 
 
+@strawberry.type(description="What the customer bought, as the systems tell it that `insight` names as its sources.")
+class PurchasesSection(Section):
+    insight: PurchaseInsight
+    rfm: RfmScore | None = strawberry.field(
+        description="How the customer scores in the newest analysis; null if it bought nothing in its period."
+    )
+
+
 @strawberry.type(description="All that the suite knows of one customer. A section that cannot be read is null.")
 class Customer360:
     id: strawberry.ID
@@ -113,6 +122,11 @@ class Customer360:
         section: CustomFieldsSection = await self.sections["customFields"]
         return section
 
+    @field("What the customer bought, and how it scores by that.")
+    async def purchases(self) -> PurchasesSection | None:
+        section: PurchasesSection = await self.sections["purchases"]
+        return section
+
 
 Overview = asyncio.Task[customer_service_pb2.CustomerOverview]
 
@@ -124,6 +138,7 @@ async def _overview(context: Context, name: str, wanted: Collection[str]) -> cus
         contact_page_size=SECTION_SIZE if "contacts" in wanted else 0,
         timeline_page_size=SECTION_SIZE if "timeline" in wanted else 0,
         custom_fields="customFields" in wanted,
+        purchases="purchases" in wanted,
     )
     return await context.calls(context.services.customers.GetCustomerOverview, request)
 
@@ -187,6 +202,17 @@ async def _custom_fields(overview: Overview) -> CustomFieldsSection:
     )
 
 
+async def _purchases(overview: Overview) -> PurchasesSection:
+    answer = await overview
+    if not answer.HasField("purchases"):
+        raise Denied("PERMISSION_DENIED", "this needs the permission purchase.read", permission="purchase.read")
+    return PurchasesSection(
+        as_of=datetime.now(UTC),
+        insight=PurchaseInsight(answer.purchases),
+        rfm=RfmScore(answer.rfm) if answer.HasField("rfm") else None,
+    )
+
+
 async def _section(work: Awaitable[Any]) -> Any:
     """A section that comes too late is as unavailable as one that does not come."""
     try:
@@ -205,6 +231,7 @@ def _begin(context: Context, name: str, wanted: Mapping[str, set[str]]) -> dict[
         "timeline": lambda: _timeline(overview),
         "followUps": lambda: _follow_ups(context, name),
         "customFields": lambda: _custom_fields(overview),
+        "purchases": lambda: _purchases(overview),
     }
     tasks: dict[str, asyncio.Task[Any]] = {"profile": asyncio.ensure_future(_profile(overview))}
     tasks |= {section: asyncio.ensure_future(_section(begin[section]())) for section in begin if section in wanted}

@@ -25,7 +25,6 @@ from google.protobuf.empty_pb2 import Empty
 from customers import mapping, queries
 from customers.interactions.mapping import narrowing
 from customers.model.tags import FieldTemplate
-from customers.interactions.mapping import narrowing
 from customers.overview import overview
 from customers.own_fields import ENTITY
 from customers.usecases.create_contact import create_contact

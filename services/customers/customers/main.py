@@ -24,12 +24,12 @@ from crm.customers.v1 import (
     identity_number_service_pb2_grpc,
     interaction_service_pb2,
     interaction_service_pb2_grpc,
+    merge_service_pb2,
+    merge_service_pb2_grpc,
     ownership_service_pb2,
     ownership_service_pb2_grpc,
     pool_allocation_service_pb2,
     pool_allocation_service_pb2_grpc,
-    merge_service_pb2,
-    merge_service_pb2_grpc,
     pool_service_pb2,
     pool_service_pb2_grpc,
     purchase_service_pb2,
@@ -57,11 +57,11 @@ from customers.duplicate_finding.api import DuplicateServicer
 from customers.explainers import EXPLAINERS
 from customers.interactions.api import InteractionServicer
 from customers.leaving import HANDOVER
+from customers.merging.api import MergeServicer
 from customers.ownership_api import OwnershipServicer
 from customers.personal_data import PERSONAL_DATA
 from customers.pools.allocation_api import PoolAllocationServicer
 from customers.pools.allocation_job import JOB_KIND as ALLOCATION
-from customers.merging.api import MergeServicer
 from customers.pools.api import PoolServicer
 from customers.purchases.api import PurchaseServicer, RfmServicer
 from customers.purchases.jobs import JOB_KINDS

@@ -1,5 +1,7 @@
 """A customer with what belongs to it, as one answer."""
 
+from uuid import UUID
+
 from chassis import custom_fields
 from chassis.custom_field_messages import custom_field_to_proto
 from chassis.db import ServiceSession
@@ -8,6 +10,8 @@ from crm.customers.v1 import contact_service_pb2, customer_service_pb2
 
 from customers import mapping, queries
 from customers.own_fields import ENTITY
+from customers.purchases import mapping as purchase_mapping
+from customers.purchases import queries as purchase_queries
 
 MOST_FIELDS = 200
 
@@ -37,4 +41,14 @@ def overview(
     if request.custom_fields:
         fields = custom_fields.page_of_fields(session, ENTITY, size=MOST_FIELDS, token="")
         answer.custom_fields.extend(map(custom_field_to_proto, fields.rows))
+    if request.purchases and purchase_queries.may_see(session, customer_id):
+        _add_purchases(session, customer_id, answer)
     return answer
+
+
+def _add_purchases(session: ServiceSession, customer_id: UUID, answer: customer_service_pb2.CustomerOverview) -> None:
+    insight = purchase_queries.purchase_insight(session, customer_id)
+    answer.purchases.CopyFrom(purchase_mapping.insight_to_proto(answer.customer.name, *insight))
+    scored = purchase_queries.newest_score(session, customer_id)
+    if scored is not None:
+        answer.rfm.CopyFrom(purchase_mapping.score_to_proto(*scored))

@@ -24,6 +24,7 @@ from customers.fields import CONTACT_FIELDS, CUSTOMER_FIELDS
 from customers.model import Contact, Customer, TimelineEntry, TimelineKind
 from customers.model.identity_numbers import PURPOSE
 from customers.own_fields import CONTACT_ENTITY, ENTITY
+from customers.timeline import EVERYTHING, Narrowing
 
 MAX_BATCH = 200
 
@@ -51,6 +52,7 @@ REACHABLE = Reachable(
         "contact.create": COLLABORATION,
         "contact.update": COLLABORATION,
         "follow_up.create": COLLABORATION,
+        "interaction.record": COLLABORATION,
     },
 )
 """Which customers a caller reaches, follow-ups included, which are reached by their customers elsewhere. Deleting,
@@ -187,22 +189,37 @@ def count_customers(session: ServiceSession, *, conditions: Any, query: str) -> 
 
 
 def list_timeline(
-    session: ServiceSession, customer_id: UUID, *, kinds: Sequence[str], page_size: int, page_token: str
+    session: ServiceSession,
+    customer_id: UUID,
+    *,
+    kinds: Sequence[str],
+    narrowing: Narrowing = EVERYTHING,
+    page_size: int,
+    page_token: str,
 ) -> Page[Any]:
     """A page of what happened with a customer, newest first, as rows. Raises NotFound like `get_customer`."""
     _require_customer(session, customer_id)
-    return timeline_of_visible(session, customer_id, kinds=kinds, page_size=page_size, page_token=page_token)
+    return timeline_of_visible(
+        session, customer_id, kinds=kinds, narrowing=narrowing, page_size=page_size, page_token=page_token
+    )
 
 
 def timeline_of_visible(
-    session: ServiceSession, customer_id: UUID, *, kinds: Sequence[str] = (), page_size: int, page_token: str = ""
+    session: ServiceSession,
+    customer_id: UUID,
+    *,
+    kinds: Sequence[str] = (),
+    narrowing: Narrowing = EVERYTHING,
+    page_size: int,
+    page_token: str = "",
 ) -> Page[Any]:
     """The same for a customer that the caller is known to see."""
     size = paging.page_size(page_size)
     entries = union_all(_stored_entries(customer_id, kinds), _creation(customer_id, kinds)).subquery("entry")
     keys = [SortKey(entries.c[key], descending=True, nullable=False) for key in ("occur_time", "id")]
-    mark = paging.fingerprint("timeline", str(customer_id), *kinds)
-    return paging.fetch_page(session, select(*entries.c), keys, size, page_token, mark)
+    mark = paging.fingerprint("timeline", str(customer_id), *kinds, narrowing.mark)
+    statement = select(*entries.c).where(narrowing.met(entries.c))
+    return paging.fetch_page(session, statement, keys, size, page_token, mark)
 
 
 def get_contact(session: ServiceSession, contact_id: UUID) -> Any:

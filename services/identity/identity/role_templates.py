@@ -70,7 +70,9 @@ TEMPLATES = (
             "customer.export",
         ),
     ),
-    RoleDraft("客服", _grants(Reach.ALL, *_READ, "contact.create", "contact.update", "follow_up.create", "interaction.record")),
+    RoleDraft(
+        "客服", _grants(Reach.ALL, *_READ, "contact.create", "contact.update", "follow_up.create", "interaction.record")
+    ),
     RoleDraft("财务", _grants(Reach.ALL, *_READ, "customer.export"), field_rules=_PRIVATE),
     RoleDraft(
         "市场",

@@ -24,8 +24,17 @@ READ = "purchase.read"
 
 def require_customer(session: ServiceSession, customer_id: UUID) -> None:
     """Raise NotFound for a customer that is not there, or whose purchases the caller may not see."""
-    if session.scalar(select(Customer.id).where(Customer.id == customer_id, reach(session, READ))) is None:
+    if not _reached(session, customer_id):
         raise no_customer()
+
+
+def may_see(session: ServiceSession, customer_id: UUID) -> bool:
+    """Whether the caller may see the purchases of a customer. Nobody is refused who lacks the permission."""
+    return bool(session.caller.granted(READ)) and _reached(session, customer_id)
+
+
+def _reached(session: ServiceSession, customer_id: UUID) -> bool:
+    return session.scalar(select(Customer.id).where(Customer.id == customer_id, reach(session, READ))) is not None
 
 
 def list_purchases(session: ServiceSession, customer_id: UUID, *, page_size: int, page_token: str) -> Page[Purchase]:

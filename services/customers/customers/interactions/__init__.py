@@ -1,0 +1,1 @@
+"""What happened with customers in other systems, and notes of people."""
