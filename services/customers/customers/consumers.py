@@ -14,6 +14,7 @@ from crm.leads.v1 import events_pb2 as leads_pb2
 from customers import refreshing
 from customers.recycling import running, warning
 from customers.usecases.allocate_by_schedule import allocate_by_schedule
+from customers.merging.queries import forget_old_snapshots
 from customers.usecases.follow_owners import follow_department, follow_user
 from customers.usecases.learn_organisation import (
     DepartmentFacts,
@@ -101,7 +102,13 @@ def purge_personal_data(session: ServiceSession, due: datetime) -> None:
     personal_data.purge(session)
 
 
+def purge_merges(session: ServiceSession, due: datetime) -> None:
+    """Forget what it takes to undo merges that can be undone no more."""
+    forget_old_snapshots(session)
+
+
 TIMERS = (
+    Timer("customers.purge_merges", purge_merges, daily_at=time(4, 0)),
     Timer("customers.allocate", allocate_by_schedule, every=timedelta(minutes=1)),
     Timer("customers.recycle", running.start, daily_at=running.RUN_AT),
     Timer("customers.warn", warning.start, daily_at=warning.WARN_AT),

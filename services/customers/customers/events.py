@@ -116,6 +116,49 @@ class CustomersHandedOver:
 
 
 @dataclass(frozen=True)
+class MergedCustomerFacts:
+    """A customer that became one with another. The version is its last."""
+
+    customer: str
+    version: int
+
+
+@dataclass(frozen=True)
+class UnitedContact:
+    """A contact that became one with another."""
+
+    contact: str
+    into: str
+
+
+@dataclass(frozen=True)
+class CustomersMerged:
+    """Customers became one."""
+
+    SUBJECT: ClassVar[str] = "customer"
+
+    customer: str
+    version: int
+    state: CustomerState
+    merge: str
+    others: list[MergedCustomerFacts]
+    united_contacts: list[UnitedContact]
+
+
+@dataclass(frozen=True)
+class CustomersUnmerged:
+    """A merge was taken back."""
+
+    SUBJECT: ClassVar[str] = "customer"
+
+    customer: str
+    version: int
+    state: CustomerState
+    merge: str
+    others: list[CustomerState]
+
+
+@dataclass(frozen=True)
 class OwnersRelocated:
     """An owner, or all owners in a department, moved, and some of their customers have yet to follow."""
 

@@ -166,6 +166,15 @@ def forget_holders(session: ServiceSession, customers: Sequence[Held], kind: Cha
     _keep_ledger(session, [(customer, Holder()) for customer in customers], Occasion(kind), today(session))
 
 
+def restore_holders(session: ServiceSession, restored: Sequence[tuple[Held, Customer]]) -> None:
+    """Go on with the ledger of customers that are there again: each as it went, and as it is."""
+    moves = [
+        (gone, Holder(Owner(now.owner_id, "", None, None) if now.owner_id else None, now.pool_id))
+        for gone, now in restored
+    ]
+    _keep_ledger(session, moves, Occasion(ChangeKind.RESTORED), today(session))
+
+
 _UPDATE = text(
     """
     UPDATE customer SET owner_id = new.owner_id, owner_department_id = new.department_id,

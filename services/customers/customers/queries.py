@@ -14,6 +14,7 @@ from chassis.db import ServiceSession
 from chassis.errors import DomainError, Invalid, NotFound
 from chassis.field_rules import may_read
 from chassis.filters import FieldRegistry
+from chassis.names import make_name
 from chassis.paging import Page, SortKey
 from chassis.prepared import Prepared
 from chassis.sharing import ANY_LEVEL, COLLABORATION, Reachable
@@ -23,6 +24,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from customers.fields import CONTACT_FIELDS, CUSTOMER_FIELDS
 from customers.model import Contact, Customer, TimelineEntry, TimelineKind
 from customers.model.identity_numbers import PURPOSE
+from customers.model.duplicates import MergedCustomer
 from customers.own_fields import CONTACT_ENTITY, ENTITY
 from customers.timeline import EVERYTHING, Narrowing
 
@@ -69,9 +71,29 @@ def reach(session: ServiceSession, permission: str) -> ColumnElement[bool]:
 def get_customer(session: ServiceSession, customer_id: UUID) -> Any:
     """A customer as a row. Raises NotFound if there is none that the caller may see."""
     row = _ONE_CUSTOMER.first(session, id=customer_id)
-    if row is None or not REACHABLE.reaches(session, "customer.read", *_place(row)):
+    if row is None:
+        raise _absent(session, customer_id)
+    if not REACHABLE.reaches(session, "customer.read", *_place(row)):
         raise no_customer()
     return row
+
+
+def merged_into(session: ServiceSession, customer_id: UUID) -> UUID | None:
+    """The customer that another became one with, by however many merges."""
+    into = customer_id
+    while found := session.scalar(select(MergedCustomer.customer_id).where(MergedCustomer.id == into)):
+        into = found
+    return into if into != customer_id else None
+
+
+def _absent(session: ServiceSession, customer_id: UUID) -> NotFound:
+    """The refusal of a customer that is not there. Whoever may read what it was merged into is told of that."""
+    into = merged_into(session, customer_id)
+    row = _ONE_CUSTOMER.first(session, id=into) if into is not None else None
+    if row is None or not REACHABLE.reaches(session, "customer.read", *_place(row)):
+        return no_customer()
+    name = make_name("customers", into)
+    return NotFound("CUSTOMER_MERGED", f"this customer was merged into {name}: ask for that one", merged_into=name)
 
 
 def any_customer(session: ServiceSession, customer_id: UUID) -> Any:

@@ -255,6 +255,17 @@ class KnownCustomer(Base):
     """Kept, so that a late older state does not bring the customer back."""
 
 
+class MovedFollowUp(Base):
+    """A follow-up that got another customer or contact by a merge of customers, and whose it was."""
+
+    __tablename__ = "moved_follow_up"
+
+    merge_id: Mapped[UUID] = mapped_column(primary_key=True)
+    follow_up_id: Mapped[UUID] = mapped_column(primary_key=True)
+    customer_id: Mapped[UUID]
+    contact_id: Mapped[UUID | None]
+
+
 class KnownUser(Base):
     """What this service keeps of a user of the identity service: the department that customers are reckoned to."""
 

@@ -39,6 +39,7 @@ class TimelineKind(StrEnum):
     CUSTOMER_CREATED = "CUSTOMER_CREATED"
     OWNER_CHANGED = "OWNER_CHANGED"
     FOLLOW_UP_LOGGED = "FOLLOW_UP_LOGGED"
+    CUSTOMERS_MERGED = "CUSTOMERS_MERGED"
 
 
 def _one_of(column: str, values: type[StrEnum]) -> str:

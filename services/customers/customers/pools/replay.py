@@ -58,8 +58,11 @@ _FIRST_MISMATCH = text(
     """
     WITH link AS (
       SELECT id, customer_id, kind, user_id, pool_id, time,
-        (previous_user_id, previous_pool_id, previous_since)
-          IS DISTINCT FROM (lag(user_id) OVER own, lag(pool_id) OVER own, lag(time) OVER own)
+        ((previous_user_id, previous_pool_id)
+          IS DISTINCT FROM (lag(user_id) OVER own, lag(pool_id) OVER own)
+          OR previous_since IS DISTINCT FROM lag(time) OVER own
+          -- A customer that is there again has been held since before it went, not since it came back.
+          AND lag(kind) OVER own IS DISTINCT FROM 'RESTORED')
           AND lag(id) OVER own IS NOT NULL AS gap,
         lag(kind) OVER own IN ('DELETED', 'MERGED') AND kind <> 'RESTORED' AS after_end,
         kind IN ('DELETED', 'MERGED') AS ended,
@@ -75,8 +78,8 @@ _FIRST_MISMATCH = text(
           WHEN ended AND customer.id IS NOT NULL THEN 'STILL_THERE'
           WHEN ended THEN NULL
           WHEN customer.id IS NULL THEN 'MISSING'
-          WHEN (customer.owner_id, customer.pool_id, customer.held_since)
-            IS DISTINCT FROM (link.user_id, link.pool_id, link.time) THEN 'OTHER_HOLDER'
+          WHEN (customer.owner_id, customer.pool_id) IS DISTINCT FROM (link.user_id, link.pool_id)
+            OR link.kind <> 'RESTORED' AND customer.held_since IS DISTINCT FROM link.time THEN 'OTHER_HOLDER'
         END AS fault
       FROM link LEFT JOIN customer ON last AND customer.id = link.customer_id
       UNION ALL

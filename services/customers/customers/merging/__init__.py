@@ -1,0 +1,1 @@
+"""Customers that become one, and merges taken back."""
