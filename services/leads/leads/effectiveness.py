@@ -209,7 +209,7 @@ def _emptiness(rules: EffectivenessRules, touch: Touch, earlier: Iterable[str]) 
 
 
 _PERSON = re.compile(
-    r"[\u4e00-\u9fff](?:总监|总|经理|主任|先生|女士|小姐|老师|工程师|科长|处长|局长|院长|校长|董事|老板|厂长|采购)"
+    r"[\u4e00-\u9fff](?:总监|(?<!汇)总(?![结计体共是会部数额量])|经理|主任|先生|女士|小姐|老师|工程师|科长|处长|局长|院长|校长|董事|老板|厂长)"
     r"|\b(?:mr|mrs|ms|dr)\.?\s+\w",
     re.IGNORECASE,
 )

@@ -39,6 +39,7 @@ def touch(content=GOOD, method="WECHAT", **values):
     ("given_touch", "earlier", "verdict", "reasons"),
     [
         (touch(), [], "EFFECTIVE", {"SUBSTANTIAL_NOTE"}),
+        (touch("例行拜访汇总近期采购安排和总体情况"), [], "NOT_EFFECTIVE", {"NO_CONTACT_PERSON", "NO_REPLY"}),
         (touch("已跟进"), [], "NOT_EFFECTIVE", {"TOO_SHORT", "BOILERPLATE", "NO_CONTACT_PERSON", "NO_REPLY"}),
         (touch("电话未接,下次再联系"), [], "NOT_EFFECTIVE", {"BOILERPLATE", "NO_REPLY"}),
         (touch(), [GOOD], "NOT_EFFECTIVE", {"REPEATED_TEXT"}),
