@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import strawberry
 from crm.common.v1 import job_pb2, notification_pb2
-from crm.customers.v1 import transfer_service_pb2
+from crm.customers.v1 import customer_batch_service_pb2, transfer_service_pb2
 from crm.identity.v1 import (
     account_pb2,
     auth_service_pb2,
@@ -20,6 +20,7 @@ from gateway.deriver import Record, derive
 from gateway.failures import CallFailed
 from gateway.fields import subscription
 from gateway.nodes import Key
+from gateway.types.batches import CustomerBatch
 from gateway.types.customers import ImportJob
 from gateway.types.offboarding import Offboarding
 
@@ -52,6 +53,21 @@ class Subscription:
                     shown = job
                     yield ImportJob(job)
                 if job.state in _ENDED:
+                    return
+                await asyncio.sleep(POLL_SECONDS)
+
+    @subscription("The progress of an action on many customers: now, at every change, and once more when it ends.")
+    async def job_progress(self, info: Info, key: Key) -> AsyncGenerator[CustomerBatch, None]:
+        calls = info.context.calls
+        request = customer_batch_service_pb2.GetCustomerBatchRequest(name=key)
+        shown: customer_batch_service_pb2.CustomerBatch | None = None
+        with metrics.SUBSCRIPTIONS.labels("jobProgress").track_inprogress():
+            while True:
+                batch = await calls.afresh()(calls.services.batches.GetCustomerBatch, request)
+                if batch != shown:
+                    shown = batch
+                    yield CustomerBatch(batch)
+                if batch.state in _ENDED:
                     return
                 await asyncio.sleep(POLL_SECONDS)
 

@@ -12,9 +12,9 @@ from crm.identity.v1 import events_pb2 as identity_pb2
 from crm.leads.v1 import events_pb2 as leads_pb2
 
 from customers import refreshing
+from customers.merging.queries import forget_old_snapshots
 from customers.recycling import running, warning
 from customers.usecases.allocate_by_schedule import allocate_by_schedule
-from customers.merging.queries import forget_old_snapshots
 from customers.usecases.follow_owners import follow_department, follow_user
 from customers.usecases.learn_organisation import (
     DepartmentFacts,
@@ -24,6 +24,7 @@ from customers.usecases.learn_organisation import (
     learn_user,
 )
 from customers.usecases.record_follow_up import FollowUp, record_follow_up
+from customers.usecases.settle_offline_claims import settle_due
 
 
 def keep_follow_up(session: ServiceSession, received: Received) -> None:
@@ -107,7 +108,13 @@ def purge_merges(session: ServiceSession, due: datetime) -> None:
     forget_old_snapshots(session)
 
 
+def settle_offline_claims(session: ServiceSession, due: datetime) -> None:
+    """Decide the claims made offline for which no earlier one can come in any more."""
+    settle_due(session)
+
+
 TIMERS = (
+    Timer("customers.settle_offline_claims", settle_offline_claims, every=timedelta(seconds=10)),
     Timer("customers.purge_merges", purge_merges, daily_at=time(4, 0)),
     Timer("customers.allocate", allocate_by_schedule, every=timedelta(minutes=1)),
     Timer("customers.recycle", running.start, daily_at=running.RUN_AT),

@@ -26,6 +26,8 @@ from crm.customers.v1 import (
     interaction_service_pb2_grpc,
     merge_service_pb2,
     merge_service_pb2_grpc,
+    offline_service_pb2,
+    offline_service_pb2_grpc,
     ownership_service_pb2,
     ownership_service_pb2_grpc,
     pool_allocation_service_pb2,
@@ -58,6 +60,7 @@ from customers.explainers import EXPLAINERS
 from customers.interactions.api import InteractionServicer
 from customers.leaving import HANDOVER
 from customers.merging.api import MergeServicer
+from customers.offline.api import OfflineServicer
 from customers.ownership_api import OwnershipServicer
 from customers.personal_data import PERSONAL_DATA
 from customers.pools.allocation_api import PoolAllocationServicer
@@ -160,6 +163,11 @@ def servicers(runtime: Runtime) -> Sequence[Servicer]:
             merge_service_pb2.DESCRIPTOR.services_by_name["MergeService"],
             MergeServicer(calls),
             merge_service_pb2_grpc.add_MergeServiceServicer_to_server,
+        ),
+        Servicer(
+            offline_service_pb2.DESCRIPTOR.services_by_name["OfflineService"],
+            OfflineServicer(calls),
+            offline_service_pb2_grpc.add_OfflineServiceServicer_to_server,
         ),
         Servicer(
             transfer_service_pb2.DESCRIPTOR.services_by_name["TransferService"],

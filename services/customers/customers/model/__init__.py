@@ -22,6 +22,7 @@ from customers.model.duplicates import (
     MergedCustomer,
     MergedRow,
 )
+from customers.model.offline import OfflineClaim, OfflineClaimState
 from customers.model.ownership import OwnershipPolicy
 from customers.model.pools import (
     ChangeKind,
@@ -60,6 +61,8 @@ __all__ = [
     "KnownUser",
     "MergedCustomer",
     "MergedRow",
+    "OfflineClaim",
+    "OfflineClaimState",
     "OwnershipPolicy",
     "Pool",
     "PoolAllocation",

@@ -26,7 +26,7 @@ from customers.usecases.update_pool import FIELDS
 
 _NUMBERS = (
     "hold_limit", "won_count", "lock_limit", "daily_claim_limit", "former_owner_wait_days", "entry_wait_hours",
-    "daily_view_limit",
+    "daily_view_limit", "offline_grace_minutes",
 )  # fmt: skip
 _LIMITS = ("days", "ceiling_days", "max_extension_days", "max_extensions")
 _LISTS = ("departments", "members", "administrators", "hidden_fields")

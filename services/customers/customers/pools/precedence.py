@@ -43,8 +43,13 @@ def choose(session: ServiceSession, customer: Held) -> Pool:
     """The pool that a customer falls into. Raises Conflict NO_POOL_SUITS."""
     pool = Placement(session, [customer]).choice(customer)
     if pool is None:
-        raise Conflict("NO_POOL_SUITS", "no pool suits this customer: name one, or widen a pool", field="pool")
+        raise no_pool_suits()
     return pool
+
+
+def no_pool_suits() -> Conflict:
+    """The refusal of a customer that falls into no pool."""
+    return Conflict("NO_POOL_SUITS", "no pool suits this customer: name one, or widen a pool", field="pool")
 
 
 class Placement:

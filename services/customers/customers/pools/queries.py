@@ -47,7 +47,7 @@ def list_pool_customers(
     """A page of the customers of a pool, those that entered first first, as rows."""
     size = paging.page_size(page_size)
     pool = pool_of_member(session, pool_id)
-    statement = queries.CUSTOMERS.where(_listed(session, pool, conditions, query))
+    statement = queries.CUSTOMERS.where(listed_in_pool(session, pool, conditions, query))
     keys = [SortKey(Customer.pool_entry_time, nullable=False), SortKey(Customer.id, nullable=False)]
     mark = paging.fingerprint("pool customers", str(pool_id), conditions, query)
     return pool, paging.fetch_page(session, statement, keys, size, page_token, mark)
@@ -57,10 +57,11 @@ def count_pool_customers(session: ServiceSession, pool_id: UUID, *, conditions: 
     """How many customers of a pool a list shows over all pages."""
     pool = pool_of_member(session, pool_id)
     statement = select(func.count()).select_from(Customer)
-    return session.scalar(statement.where(_listed(session, pool, conditions, query))) or 0
+    return session.scalar(statement.where(listed_in_pool(session, pool, conditions, query))) or 0
 
 
-def _listed(session: ServiceSession, pool: OpenPool, conditions: Any, query: str) -> ColumnElement[bool]:
+def listed_in_pool(session: ServiceSession, pool: OpenPool, conditions: Any, query: str) -> ColumnElement[bool]:
+    """What a list, a count and a batch of a pool's customers alike are made of."""
     hidden = hidden_fields(pool)
     found: ColumnElement[bool] = true()
     if query.strip():

@@ -97,6 +97,8 @@ class PoolRules:
     former_owner_wait_days: int = 7
     entry_wait_hours: int = 0
     daily_view_limit: int = 50
+    offline_grace_minutes: int = 0
+    """So long claims that were made offline may come in; 0 to decide each when it comes in."""
     plans: PlanPolicy = PlanPolicy.CLOSE
     recycle: RecycleRule | None = None
 
@@ -109,6 +111,7 @@ class PoolRules:
                 *_outside("former_owner_wait_days", self.former_owner_wait_days, 0, _MOST_DAYS),
                 *_outside("entry_wait_hours", self.entry_wait_hours, 0, 24 * _MOST_DAYS),
                 *_outside("daily_view_limit", self.daily_view_limit, 0, _MOST),
+                *_outside("offline_grace_minutes", self.offline_grace_minutes, 0, 24 * 60),
             ]
         )
 

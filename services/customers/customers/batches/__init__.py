@@ -1,0 +1,3 @@
+"""One action on many customers, as a job."""
+
+BATCHES = "customerBatches"

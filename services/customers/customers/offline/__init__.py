@@ -1,0 +1,1 @@
+"""Clients that work without a connection for a while."""
