@@ -72,7 +72,7 @@ class Company:
             found = self.manager.run(document, id=allocation)["poolAllocation"]
             return found if found["state"] not in ("QUEUED", "RUNNING") else None
 
-        return eventually(ended, timeout=60, interval=0.2)
+        return eventually(ended, timeout=180, interval=0.2)
 
 
 @pytest.fixture(scope="module")
