@@ -5,7 +5,16 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-BENCHES = ("suite.py", "importing.py", "allocation.py", "events.py", "people.py", "permissions.py", "audit.py")
+BENCHES = (
+    "suite.py",
+    "importing.py",
+    "allocation.py",
+    "recycling.py",
+    "events.py",
+    "people.py",
+    "permissions.py",
+    "audit.py",
+)
 
 
 def main() -> int:
