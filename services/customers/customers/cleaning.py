@@ -36,7 +36,8 @@ def list_to_clean(
 def _condition(session: ServiceSession, which: str, field: str, days: int) -> ColumnElement[bool]:
     if which == "MISSING":
         condition = filter_pb2.Condition(field=field, operator=filter_pb2.OPERATOR_IS_EMPTY)
-        return registry(session).where(filter_pb2.Filter(condition=condition), path="empty_field")
+        missing = filter_pb2.Filter(condition=condition)
+        return registry(session).where(missing, path="empty_field", caller=session.caller)
     if which == "STALE":
         if not 1 <= days <= MOST_DAYS:
             raise Invalid("INVALID_DAYS", f"give from 1 to {MOST_DAYS} days", field="days")
