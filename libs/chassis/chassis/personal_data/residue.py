@@ -14,7 +14,7 @@ from chassis.personal_data.redaction import Redactor
 
 _ENTRIES = text("""
     SELECT id, time, actor, action, resource, before, after FROM audit_entry
-    WHERE action <> 'audit.erase' AND (before IS NOT NULL OR after IS NOT NULL)
+    WHERE action NOT LIKE '%.erase' AND action NOT LIKE '%.redact' AND (before IS NOT NULL OR after IS NOT NULL)
       AND (resource = ANY(:names) OR (:pattern <> '' AND (before::text ~* :pattern OR after::text ~* :pattern)))
     ORDER BY id
 """)
