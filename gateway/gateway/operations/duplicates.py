@@ -41,7 +41,10 @@ class DuplicatesQuery:
         "Those that the caller cannot see are only counted."
     )
     async def duplicate_customers(
-        self, info: Info, id: strawberry.ID | None = None, draft: CreateCustomerInput | None = None
+        self,
+        info: Info,
+        id: strawberry.ID | None = None,  # noqa: A002 - the name in the schema
+        draft: CreateCustomerInput | None = None,
     ) -> DuplicateCandidates | None:
         customer = draft.to_proto() if draft is not None else customer_pb2.Customer()
         customer.name = id or ""
@@ -109,6 +112,4 @@ class DuplicatesMutation:
         input: DismissDuplicateGroupInput,  # noqa: A002
     ) -> DuplicateGroup | None:
         request = duplicate_service_pb2.DismissDuplicateGroupRequest(name=input.id, request_id=input.request_id or "")
-        return DuplicateGroup(
-            await info.context.calls(info.context.services.duplicates.DismissDuplicateGroup, request)
-        )
+        return DuplicateGroup(await info.context.calls(info.context.services.duplicates.DismissDuplicateGroup, request))

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import orjson
 from chassis.db import ServiceSession
+from chassis.sharing import RecordShare
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -15,9 +16,10 @@ from customers.model import Base, Customer
 MOVED = ("timeline_entry", "purchase")
 """Tables whose rows go to the customer that stays. They have a key `id`."""
 _BY_HAND = {"contact", "merged_customer", "customer_merge", "merged_row", "duplicate_member", "duplicate_key"}
-_HISTORY = {"holding_change", "pool_view", "pool_allocation_item", "rfm_score"}
+_HISTORY = {"holding_change", "pool_view", "pool_allocation_item", "rfm_score", "offline_claim"}
 """What was, and stays as it was, or is reckoned anew."""
 
+_TABLES = {**Base.metadata.tables, **RecordShare.metadata.tables}
 _UUIDS = ARRAY(Customer.id.type)
 Rows = list[dict[str, Any]]
 
@@ -48,7 +50,7 @@ def read_rows(session: ServiceSession, table: str, column: str, ids: Iterable[UU
 
 def put_rows(session: ServiceSession, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows as they were read."""
-    columns = ", ".join(column.name for column in Base.metadata.tables[table].columns if column.computed is None)
+    columns = ", ".join(column.name for column in _TABLES[table].columns if column.computed is None)
     statement = text(
         f"INSERT INTO {table} ({columns}) "  # noqa: S608
         f"SELECT {columns} FROM jsonb_populate_recordset(CAST(NULL AS {table}), CAST(:rows AS jsonb))"

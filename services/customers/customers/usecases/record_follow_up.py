@@ -40,8 +40,9 @@ def record_follow_up(session: ServiceSession, follow_up: FollowUp) -> None:
     found = session.scalar(
         select(Customer.id).where(Customer.id == follow_up.customer_id).with_for_update(key_share=True)
     )
-    customer_id = _where_it_is(session, follow_up)
-    found = session.scalar(select(Customer.id).where(Customer.id == customer_id).with_for_update(key_share=True))
+    found = session.scalar(
+        select(Customer.id).where(Customer.id == follow_up.customer_id).with_for_update(key_share=True)
+    )
     if found is None:
         return
     session.execute(
