@@ -40,9 +40,6 @@ def record_follow_up(session: ServiceSession, follow_up: FollowUp) -> None:
     found = session.scalar(
         select(Customer.id).where(Customer.id == follow_up.customer_id).with_for_update(key_share=True)
     )
-    found = session.scalar(
-        select(Customer.id).where(Customer.id == follow_up.customer_id).with_for_update(key_share=True)
-    )
     if found is None:
         return
     session.execute(
