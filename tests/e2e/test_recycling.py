@@ -70,11 +70,7 @@ class Theatre:
 
 def log(client: GraphQLClient, customer: str) -> None:
     document = "mutation($input: LogFollowUpInput!) { logFollowUp(input: $input) { id } }"
-    note = {
-        "customerId": customer,
-        "method": "VISIT",
-        "content": "上门拜访，客户确认下月增购两台设备，约定周五交付报价并请技术部到场答疑",
-    }
+    note = {"customerId": customer, "method": "CALL", "content": "客户确认下月增购两台设备", "durationSeconds": 120}
     eventually(lambda: "errors" not in client.answer(document, input=note))
 
 
@@ -180,7 +176,7 @@ def test_warnings_come_once_each_and_an_approved_extension_moves_the_day(organis
     assert listed == [{"customerId": one, **line} for one in (followed, extended)]
     assert warned(suite, theatre.rep_id, 2) == [(followed, "3"), (extended, "3")]
     log(theatre.rep, followed)
-    eventually(lambda: theatre.day(followed)["daysLeft"] == 11)
+    eventually(lambda: theatre.day(followed)["daysLeft"] == 11, 30)
     ask = "mutation($input: RequestRecycleExtensionInput!) { requestRecycleExtension(input: $input) { id state } }"
     wanted = {"customerId": extended, "days": 5, "reason": "客户出差，下周见面"}
     request = theatre.rep.run(ask, input=wanted)["requestRecycleExtension"]
