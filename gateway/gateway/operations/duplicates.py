@@ -7,6 +7,7 @@ from gateway.connections import DEFAULT_PAGE, After, Connection, First, connect
 from gateway.context import Info
 from gateway.fields import field, mutation
 from gateway.inputs import Input, derive_input
+from gateway.nodes import Key
 from gateway.operations.customers import CreateCustomerInput
 from gateway.operations.fetching import pages
 from gateway.operations.requests import RequestId
@@ -60,8 +61,8 @@ class DuplicatesQuery:
         )
 
     @field("A look through all customers for duplicates.")
-    async def duplicate_scan(self, info: Info, id: strawberry.ID) -> DuplicateScanJob | None:
-        request = duplicate_service_pb2.GetDuplicateScanJobRequest(name=id)
+    async def duplicate_scan(self, info: Info, key: Key) -> DuplicateScanJob | None:
+        request = duplicate_service_pb2.GetDuplicateScanJobRequest(name=key)
         return DuplicateScanJob(await info.context.calls(info.context.services.duplicates.GetDuplicateScanJob, request))
 
     @field("The groups of likely duplicates, the most likely first; the open ones if no state is given.")

@@ -93,4 +93,6 @@ class OfflineMutation:
             base=input.base.to_proto(),
             request_id=input.request_id or "",
         )
-        return CustomerEditsOutcome(wire=await info.context.calls(info.context.services.offline.MergeCustomerEdits, request))
+        return CustomerEditsOutcome(
+            wire=await info.context.calls(info.context.services.offline.MergeCustomerEdits, request)
+        )

@@ -142,10 +142,11 @@ def check_kind(session: ServiceSession, field: "CustomField", records: Records, 
         _check_formula(field, records, known)
     elif kind is FieldType.ROLLUP:
         field.result_type = _check_rollup(session, field, records)
-    elif kind in (*COLLECTIONS, FieldType.REFERENCE):
-        if COLLECTIONS.get(kind, field.collection) not in records.referable:
-            message = f"records of {records.entity} can refer to {', '.join(sorted(records.referable)) or 'nothing'}"
-            raise Invalid("INVALID_COLLECTION", message, field="custom_field.collection")
+    elif kind in (*COLLECTIONS, FieldType.REFERENCE) and (
+        COLLECTIONS.get(kind, field.collection) not in records.referable
+    ):
+        message = f"records of {records.entity} can refer to {', '.join(sorted(records.referable)) or 'nothing'}"
+        raise Invalid("INVALID_COLLECTION", message, field="custom_field.collection")
 
 
 def _at(name: str, check: Any, value: Any) -> Any:

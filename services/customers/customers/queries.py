@@ -23,8 +23,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from customers.fields import CONTACT_FIELDS, CUSTOMER_FIELDS
 from customers.model import Contact, Customer, TimelineEntry, TimelineKind
-from customers.model.identity_numbers import PURPOSE
 from customers.model.duplicates import MergedCustomer
+from customers.model.identity_numbers import PURPOSE
 from customers.own_fields import CONTACT_ENTITY, ENTITY
 from customers.timeline import EVERYTHING, Narrowing
 

@@ -20,12 +20,12 @@ from sqlalchemy import text
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
 TABLES = (
-    "tag, quality_weights, field_template, custom_serial, "
-    "customer, contact, timeline_entry, known_user, known_department, outbox, audit_entry, custom_field, record_share, "
-    "pool, pool_member, pool_rule_version, pool_view, holding_change, pool_allocation, pool_allocation_item, pool_fairness, "
-    "pool_allocation_setting, customer_standing, recycle_run, recycle_warning, "
-    "recycle_extension, purchase, rfm_run, rfm_score, "
-    "ownership_policy, job, duplicate_settings, duplicate_group, duplicate_member, duplicate_key, customer_merge, merged_customer, merged_row"
+    "tag, quality_weights, field_template, custom_serial, customer, contact, timeline_entry, known_user, "
+    "known_department, outbox, audit_entry, custom_field, record_share, pool, pool_member, pool_rule_version, "
+    "pool_view, holding_change, pool_allocation, pool_allocation_item, pool_fairness, "
+    "pool_allocation_setting, customer_standing, recycle_run, recycle_warning, recycle_extension, purchase, "
+    "rfm_run, rfm_score, ownership_policy, job, duplicate_settings, duplicate_group, duplicate_member, "
+    "duplicate_key, customer_merge, merged_customer, merged_row"
 )
 
 

@@ -90,9 +90,7 @@ def picture(database: Database) -> dict[str, list[Any]]:
 def follow_up(database: Database, customer: UUID, event: UUID, hours: int = 0) -> None:
     with database.write(caller_of_all()) as session:
         occurred = NOON - timedelta(hours=hours)
-        facts = FollowUp(
-            event, customer, "leads", "followUps/x", "users/x", "CALL", "好", occurred, effective=True
-        )
+        facts = FollowUp(event, customer, "leads", "followUps/x", "users/x", "CALL", "好", occurred, effective=True)
         record_follow_up(session, facts)
 
 
@@ -299,7 +297,7 @@ CONTACTS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     records=st.lists(st.tuples(VALUES, CONTACTS, st.booleans(), st.booleans()), min_size=2, max_size=4),
     fields=st.lists(st.sampled_from(["display_name", "address", "phones", "level", "remark"]), max_size=3),

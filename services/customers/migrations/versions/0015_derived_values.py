@@ -14,9 +14,7 @@ TIME = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     widen_custom_fields()
-    op.add_column(
-        "customer", sa.Column("rule_tags", postgresql.ARRAY(sa.Text()), nullable=False, server_default="{}")
-    )
+    op.add_column("customer", sa.Column("rule_tags", postgresql.ARRAY(sa.Text()), nullable=False, server_default="{}"))
     op.add_column("customer", sa.Column("quality_score", sa.SmallInteger()))
     op.add_column("contact", sa.Column("custom", postgresql.JSONB(), nullable=False, server_default="{}"))
     op.create_index("ix_customer_quality_score", "customer", ["quality_score", "id"])
