@@ -119,10 +119,16 @@ def _require_contacts(session: ServiceSession, winner: Customer, kept: Mapping[s
             raise _changed(make_name("contacts", key), "it is another one" if one else "it was deleted")
 
 
-def _restore_winner(session: ServiceSession, winner: Customer, was: Mapping[str, Any], columns: Sequence[str]) -> None:
+def _restore_winner(session: ServiceSession, winner: Customer, kept: Mapping[str, Any], columns: Sequence[str]) -> None:
+    was, became = kept["before"], kept["after"]
     if columns:
         rows.change_row(session, "customer", was, columns)
         session.refresh(winner)
+    gained, lost = (set(one["tags"]) - set(other["tags"]) for one, other in ((became, was), (was, became)))
+    winner.tags = sorted((set(winner.tags) - gained) | lost)
+    touched = {key for key in was["custom"] | became["custom"] if was["custom"].get(key) != became["custom"].get(key)}
+    own = {key: value for key, value in was["custom"].items() if key in touched}
+    winner.custom = {key: value for key, value in winner.custom.items() if key not in touched} | own
     winner.version += 1
     winner.update_time = session.now
     winner.refresh_keys()
