@@ -13,7 +13,7 @@ from customers.rules import CUSTOMER_RULES, column
 CUSTOM = "custom_fields."
 ADDRESS = ("country", "province", "city", "district", "street", "postal_code")
 LISTS = ("phones", "emails", "tags")
-LATEST = tuple(key for key in Customer.__table__.c.keys() if key.endswith("follow_up_time"))
+LATEST = tuple(column.key for column in Customer.__table__.c if column.key.endswith("follow_up_time"))
 _FIELDS = ({column(path) for path in CUSTOMER_RULES} & set(Customer.__table__.c.keys())) - {"kind", *ADDRESS, *LISTS}
 CHOOSABLE = frozenset({*_FIELDS, "address", *LISTS})
 _MOST = {"phones": 20, "emails": 20, "tags": 50}
