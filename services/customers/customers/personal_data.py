@@ -118,8 +118,11 @@ def _shared(session: ServiceSession, known: Person, own: Sequence[Human]) -> set
     for entity in (Customer, Contact):
         sharing = _sharing(entity, known)
         if sharing:
-            others = select(entity.phones, entity.emails).where(or_(*sharing), entity.id.not_in(ids))
-            shared |= set(chain.from_iterable(chain(row.phones, row.emails) for row in session.execute(others)))
+            others = select(entity.display_name, entity.phones, entity.emails)
+            rows = session.execute(others.where(or_(*sharing), entity.id.not_in(ids)))
+            # Under the same name it is the person once more, as a customer and as a contact.
+            strangers = [row for row in rows if not known.bears(row.display_name)]
+            shared |= set(chain.from_iterable(chain(row.phones, row.emails) for row in strangers))
     return shared
 
 
