@@ -8,7 +8,7 @@ from uuid import UUID
 from chassis.db import ServiceSession
 from chassis.errors import Invalid, NotFound
 from chassis.personal_data import Finding, Person, PersonalData, Redactor
-from sqlalchemy import ColumnElement, Text, cast, func, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select, type_coerce
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from customers.facts import contact_snapshot, marks, snapshot
@@ -76,10 +76,11 @@ def _refuse_missing(session: ServiceSession, person: Person) -> None:
 def _humans(session: ServiceSession, person: Person) -> Iterator[Human]:
     """The customers and contacts that are the person, each once, in the order of their ids."""
     digests = _digests(session, person)
-    for entity, collection in ((Customer, "customers"), (Contact, "contacts")):
+    kinds: tuple[tuple[type[Human], str], ...] = ((Customer, "customers"), (Contact, "contacts"))
+    for entity, collection in kinds:
         ids, sharing = person.ids(collection), _sharing(entity, person)
         same = or_(entity.id.in_(ids), entity.identity_number_index.in_(digests), *sharing)
-        statement = select(entity).where(same).order_by(entity.id)
+        statement: Select[Any] = select(entity).where(same).order_by(entity.id)
         if entity is Customer:
             statement = statement.where(Customer.kind == CustomerKind.PERSON)
         for human in session.scalars(statement):
@@ -142,7 +143,7 @@ def _timeline(session: ServiceSession, person: Person) -> Iterator[Finding]:
     anywhere, there = Redactor(person), Redactor(person, names=True)
     own, places = person.ids("customers"), person.place_ids("customers")
     text = func.concat(TimelineEntry.summary, " ", cast(TimelineEntry.details, Text))
-    matches = [TimelineEntry.customer_id.in_(own)]
+    matches: list[ColumnElement[bool]] = [TimelineEntry.customer_id.in_(own)]
     matches += [text.regexp_match(anywhere.pattern, "i")] if anywhere.pattern else []
     if there.pattern:
         matches.append(TimelineEntry.customer_id.in_(places) & text.regexp_match(there.pattern, "i"))
@@ -171,7 +172,10 @@ def _remarks(session: ServiceSession, person: Person) -> Iterator[Finding]:
     redactor = Redactor(person)
     if not redactor.pattern:
         return
-    for entity in (Customer, Contact):
-        statement = select(entity).where(entity.remark.regexp_match(redactor.pattern, "i")).order_by(entity.id)
+    kinds: tuple[type[Human], ...] = (Customer, Contact)
+    for entity in kinds:
+        statement: Select[Any] = (
+            select(entity).where(entity.remark.regexp_match(redactor.pattern, "i")).order_by(entity.id)
+        )
         for one in session.scalars(statement):
             yield Finding(REMARK, one.name, {"remark": one.remark}, about=person.records, marks=person.marks)
