@@ -76,7 +76,7 @@ def test_erasing_leaves_nothing_that_tells_the_person(session, company, contact)
     assert (contact.phones, contact.emails, contact.wechat) == ([], [], None)
     assert company.remark == "找欧阳娜 「已删除」 或 「已删除」"
     [left] = PERSONAL_DATA.find(session, person)
-    assert left.values.keys() == {"display_name", "customer", "version"}
+    assert left.values.keys() == {"display_name", "is_primary", "customer", "version"}
 
 
 def test_a_legal_hold_keeps_contacts_and_their_customers_from_deletion(session, company, contact):

@@ -41,7 +41,7 @@ def _leads(session: ServiceSession, person: Person) -> Iterator[Lead]:
     same: list[ColumnElement[bool]] = [Lead.id.in_(ids)]
     for column, values in ((Lead.phones, person.phones), (Lead.emails, person.emails)):
         if values:
-            same.append(column.overlap(sorted(values)))  # type: ignore[attr-defined]
+            same.append(column.overlap(sorted(values)))
     for lead in session.scalars(select(Lead).where(or_(*same)).order_by(Lead.id)):
         if lead.id in ids or person.bears(lead.contact_name):
             yield lead

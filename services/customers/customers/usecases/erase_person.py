@@ -88,8 +88,12 @@ def _redact_remarks(session: ServiceSession, person: Person, findings: Sequence[
     redactor = Redactor(person)
     for found in findings:
         collection = found.name.partition("/")[0]
-        entity = Contact if collection == "contacts" else Customer
-        one: Contact | Customer | None = session.get(entity, parse_name(collection, found.name), with_for_update=True)
+        one_id = parse_name(collection, found.name)
+        one: Contact | Customer | None
+        if collection == "contacts":
+            one = session.get(Contact, one_id, with_for_update=True)
+        else:
+            one = session.get(Customer, one_id, with_for_update=True)
         if one is not None and one.remark:
             one.remark = redactor.text(one.remark)
             one.version += 1
