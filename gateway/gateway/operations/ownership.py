@@ -19,7 +19,9 @@ class OwnershipQuery:
     async def ownership_passport(
         self, info: Info, customer: strawberry.ID, at: datetime | None = None
     ) -> OwnershipPassport | None:
-        request = pb.GetOwnershipPassportRequest(customer=customer, at=at)
+        request = pb.GetOwnershipPassportRequest(customer=customer)
+        if at is not None:
+            request.at.FromDatetime(at)
         return OwnershipPassport(
             await info.context.calls(info.context.services.ownership.GetOwnershipPassport, request)
         )

@@ -1,7 +1,7 @@
 """When and why customers fall back into pools by themselves."""
 
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import strawberry
 from crm.customers.v1 import recycle_pb2
@@ -24,7 +24,10 @@ from gateway.types.recycling import (
     RecyclingHistory,
 )
 
-ExtensionState = enum_of(recycle_pb2.DESCRIPTOR.enum_types_by_name["RecycleExtensionState"])
+if TYPE_CHECKING:
+    from enum import Enum as ExtensionState
+else:
+    ExtensionState = enum_of(recycle_pb2.DESCRIPTOR.enum_types_by_name["RecycleExtensionState"])
 
 
 @derive_input(recycle_pb2.RecycleDraft, required={"pool"}, references={"pool"})

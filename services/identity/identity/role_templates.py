@@ -12,10 +12,8 @@ ADMINISTRATOR = RoleDraft("系统管理员", (RoleGrant(EVERY_PERMISSION, Reach.
 _COLLEAGUES = ("user.read", "department.read", "role.read", "partner.read")
 _READ = ("customer.read", "contact.read", "follow_up.read", "purchase.read")
 _LEADS = ("lead.read", "lead.create", "lead.update")
-_POOL = ("pool.read", "pool.claim", "customer.release", "customer.lock")
-_WORK = ("contact.create", "contact.update", "contact.delete", "follow_up.create", "interaction.record")
 _POOL = ("pool.read", "pool.claim", "customer.release", "customer.lock", "customer.request_extension")
-_WORK = ("contact.create", "contact.update", "contact.delete", "follow_up.create")
+_WORK = ("contact.create", "contact.update", "contact.delete", "follow_up.create", "interaction.record")
 
 
 _PRIVATE = (

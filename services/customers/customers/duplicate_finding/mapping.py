@@ -1,13 +1,14 @@
 """Entities and messages of likely duplicates, both ways."""
 
-from chassis.jobs import Job
+from typing import Any
+
 from chassis.names import make_name
 from crm.common.v1 import job_pb2
 from crm.customers.v1 import duplicate_pb2, duplicate_service_pb2
 
 from customers.duplicate_finding.candidates import Candidate, Found
 from customers.duplicate_finding.scanning import KIND
-from customers.model.duplicates import DuplicateGroup, DuplicatePolicy
+from customers.model.duplicates import DuplicatePolicy
 
 _POLICY, _STATE, _JOB = "DUPLICATE_POLICY_", "DUPLICATE_GROUP_STATE_", "JOB_STATE_"
 
@@ -38,18 +39,18 @@ def settings_to_proto(policy: DuplicatePolicy) -> duplicate_pb2.DuplicateSetting
 def policy_name(policy: int) -> str:
     """A policy as it is kept; a number that is none becomes itself, to be refused."""
     number = policy or duplicate_pb2.DUPLICATE_POLICY_WARN
-    names = {value: name for name, value in duplicate_pb2.DuplicatePolicy.items()}
+    names: dict[int, str] = {value: name for name, value in duplicate_pb2.DuplicatePolicy.items()}
     return names.get(number, str(number)).removeprefix(_POLICY)
 
 
 def state_name(state: int) -> str:
     """A state as it is kept."""
     number = state or duplicate_pb2.DUPLICATE_GROUP_STATE_OPEN
-    names = {value: name for name, value in duplicate_pb2.DuplicateGroupState.items()}
+    names: dict[int, str] = {value: name for name, value in duplicate_pb2.DuplicateGroupState.items()}
     return names.get(number, str(number)).removeprefix(_STATE)
 
 
-def group_to_proto(group: DuplicateGroup) -> duplicate_pb2.DuplicateGroup:
+def group_to_proto(group: Any) -> duplicate_pb2.DuplicateGroup:
     """A group."""
     return duplicate_pb2.DuplicateGroup(
         name=group.name,
@@ -65,7 +66,7 @@ def group_to_proto(group: DuplicateGroup) -> duplicate_pb2.DuplicateGroup:
     )
 
 
-def scan_to_proto(job: Job) -> duplicate_pb2.DuplicateScanJob:
+def scan_to_proto(job: Any) -> duplicate_pb2.DuplicateScanJob:
     """A scan."""
     return duplicate_pb2.DuplicateScanJob(
         name=make_name(KIND, job.id),

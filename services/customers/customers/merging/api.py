@@ -10,7 +10,6 @@ from crm.customers.v1 import merge_service_pb2, merge_service_pb2_grpc
 from customers import mapping as customers_mapping
 from customers.merging.fields import Choice
 from customers.merging.queries import list_merges
-from customers.model.duplicates import CustomerMerge
 from customers.usecases.merge_customers import UNDO_WITHIN, Merged, MergeDraft, merge_customers
 from customers.usecases.undo_merge import undo_merge
 
@@ -80,7 +79,7 @@ def merged_to_proto(merged: Merged) -> merge_service_pb2.CustomerMerge:
     return message
 
 
-def _merge(merge: CustomerMerge) -> merge_service_pb2.CustomerMerge:
+def _merge(merge: Any) -> merge_service_pb2.CustomerMerge:
     return merge_service_pb2.CustomerMerge(
         name=merge.name,
         customer=make_name("customers", merge.customer_id),

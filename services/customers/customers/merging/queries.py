@@ -5,7 +5,7 @@ from uuid import UUID
 from chassis import paging
 from chassis.db import ServiceSession
 from chassis.paging import Page, SortKey
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from customers.model.duplicates import CustomerMerge, MergedRow
 from customers.queries import get_customer
@@ -30,4 +30,4 @@ def forget_old_snapshots(session: ServiceSession) -> None:
     """Forget what it takes to undo merges that can be undone no more. For a timer."""
     old = CustomerMerge.snapshot.is_not(None), CustomerMerge.create_time < session.now - UNDO_WITHIN
     done = session.scalars(update(CustomerMerge).where(*old).values(snapshot=None).returning(CustomerMerge.id)).all()
-    session.execute(MergedRow.__table__.delete().where(MergedRow.merge_id.in_(done)))
+    session.execute(delete(MergedRow).where(MergedRow.merge_id.in_(done)))

@@ -27,10 +27,11 @@ def delete_customer(session: ServiceSession, customer_id: UUID, *, etag: str = "
     customer = lock_customer(session, customer_id, "customer.delete")
     check_etag(etag, customer.version)
     contacts = session.scalars(select(Contact).where(Contact.customer_id == customer_id).order_by(Contact.id)).all()
+    persons: list[Customer | Contact] = [customer, *contacts]
     refuse_held(
         session,
-        {customer.name, *(contact.name for contact in contacts)},
-        frozenset().union(*(marks(session.data_keys, each) for each in (customer, *contacts))),
+        {person.name for person in persons},
+        frozenset().union(*(marks(session.data_keys, person) for person in persons)),
     )
     end_shares_of(session, customer_id)
     sharing.forget_record(session, ENTITY, customer_id)

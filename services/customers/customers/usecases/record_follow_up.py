@@ -91,4 +91,4 @@ def _where_it_is(session: ServiceSession, follow_up: FollowUp) -> FollowUp:
         )
         .on_conflict_do_nothing()
     )
-    return replace(follow_up, customer_id=merged_into(session, follow_up.customer_id))
+    return replace(follow_up, customer_id=merged_into(session, follow_up.customer_id) or follow_up.customer_id)
