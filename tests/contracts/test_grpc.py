@@ -174,6 +174,29 @@ def extension_of(admin, customer):
     return admin.run(ask, input=wanted)["requestRecycleExtension"]["id"]
 
 
+def run(admin, mutation, selection="id", **values):
+    """The answer of a mutation, whose input type is named after it."""
+    type_name = f"{mutation[0].upper()}{mutation[1:]}Input"
+    document = f"mutation($input: {type_name}!) {{ {mutation}(input: $input) {{ {selection} }} }}"
+    return admin.run(document, input=values)[mutation]
+
+
+def group_of_duplicates(admin):
+    """A scan for duplicates, and a group that it found."""
+    mark = uuid4().hex[:6]
+    twins = {
+        run(admin, "createCustomer", name=name)["id"] for name in (f"上海{mark}科技有限公司", f"{mark}科技（上海）公司")
+    }
+    scan = run(admin, "scanDuplicates")["id"]
+    groups = "{ duplicateGroups(first: 200) { nodes { id members { customerId } } } }"
+
+    def found():
+        nodes = admin.run(groups)["duplicateGroups"]["nodes"]
+        return next((one["id"] for one in nodes if {each["customerId"] for each in one["members"]} == twins), None)
+
+    return scan, eventually(found, timeout=60)
+
+
 @pytest.fixture(scope="session")
 def hidden(anyone, suite):
     """A record of each scoped collection that only the administrator sees, once the services know of its owner."""
@@ -203,6 +226,11 @@ def hidden(anyone, suite):
     leaving = {"userId": leaver, "plan": {"defaultSuccessorId": made["users"]}}
     offboard = "mutation($input: OffboardUserInput!) { offboardUser(input: $input) { id } }"
     made["offboardings"] = admin.run(offboard, input=leaving)["offboardUser"]["id"]
+    batch = run(admin, "startCustomerBatch", action="ADD_TAGS", ids=[made["customers"]], tags=["隐"])
+    made["customerBatches"] = batch["id"]
+    one, other = (run(admin, "createCustomer", name=f"隐{uuid4().hex}")["id"] for _ in range(2))
+    made["customerMerges"] = run(admin, "mergeCustomers", customerId=one, otherIds=[other])["id"]
+    made["duplicateScanJobs"], made["duplicateGroups"] = group_of_duplicates(admin)
     return made
 
 

@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         ("serve-all", _serve_all, "answer gRPC calls for services, all by default, in this process"),
         ("work-all", _work_all, "handle events, timers and jobs of services in this process"),
         ("migrate-all", _migrate_all, "bring the databases of services up to date"),
+        ("declare-all", _declare_all, "make the queues of services' handlers"),
     ):
         add(name, function, text).add_argument("services", nargs="*", metavar="SERVICE", default=list(SERVICES))
     return parser
@@ -220,6 +221,14 @@ def _work_all(arguments: argparse.Namespace) -> int:
     from chassis.bus import launch
 
     launch.become_worker(arguments.services)
+    return 0
+
+
+def _declare_all(arguments: argparse.Namespace) -> int:
+    from chassis import cli
+    from chassis.settings import Settings
+
+    cli.declare_queues(Settings.read(), _services(arguments.services))
     return 0
 
 

@@ -98,7 +98,11 @@ def _start(
             running.start(folder, each)
     _run(folder, "migrate", ["-m", "local_suite", "migrate-all"], shared)
     report(f"databases are up to date after {time.monotonic() - began:.1f} s")
-    # Neither do workers wait for the broker here: they wait for it themselves, once they have started.
+    # Neither does a worker wait for the broker here: it waits by itself, once it has started. Several may publish only
+    # when each other's queues are there, or what one tells first is told to nobody.
+    if sum(each.role.kind == "work" for each in missing) > 1:
+        broker.result()
+        _run(folder, "queues", ["-m", "local_suite", "declare-all"], shared)
     for each in missing:
         if each.role.kind != "gateway":
             begun[each.name] = time.monotonic()
