@@ -25,7 +25,20 @@ UNAUDITED = {
     "/crm.identity.v1.AccountService/RequestPasswordReset": "audited where the link is sent, if there is somebody",
     "/crm.identity.v1.AuthService/RefreshTokens": "goes on with a login; the reuse of a token is audited",
 }
-READS = ("Get", "BatchGet", "List", "Count", "Search", "Find", "Explain", "Preview", "Check", "Download", "Watch")
+READS = (
+    "Get",
+    "BatchGet",
+    "List",
+    "Count",
+    "Search",
+    "Find",
+    "Explain",
+    "Preview",
+    "Compare",
+    "Check",
+    "Download",
+    "Watch",
+)
 
 
 def writes(method: Method) -> bool:
