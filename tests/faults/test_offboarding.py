@@ -53,8 +53,8 @@ def test_a_hand_over_survives_kills(suite, admin, organisation):
     offboarding = admin.run(document, input=values)["offboardUser"]["id"]
     killed_midway = 0
     for process in KILLED:
-        eventually(lambda: _moved(suite) > 0, timeout=60)
-        killed_midway += 0 < _moved(suite) < CUSTOMERS
+        eventually(lambda: _moved(suite, offboarding) > 0, timeout=60)
+        killed_midway += 0 < _moved(suite, offboarding) < CUSTOMERS
         suite.kill(process)
         suite.start(process, wait=False)
     assert killed_midway > 0
@@ -70,8 +70,9 @@ def test_a_hand_over_survives_kills(suite, admin, organisation):
             first: CUSTOMERS // 2,
             second: CUSTOMERS // 2,
         }
-        changed = "SELECT count(*), count(DISTINCT subject) FROM outbox WHERE type LIKE '%%.CustomerTransferred'"
-        assert connection.execute(changed).fetchone() == (CUSTOMERS, CUSTOMERS)
+        changed = """SELECT count(*), count(DISTINCT subject) FROM outbox WHERE type LIKE '%%.CustomerTransferred'
+            AND subject IN (SELECT 'customers/' || id FROM customer WHERE owner_id = ANY(%s))"""
+        assert connection.execute(changed, (ids,)).fetchone() == (CUSTOMERS, CUSTOMERS)
     eventually(lambda: _replicas(suite, [first, second]) == CUSTOMERS, timeout=60)
 
 
@@ -81,9 +82,12 @@ def _known(suite, user: str) -> bool:
         return connection.execute(query, (user.removeprefix("users/"),)).fetchone() is not None
 
 
-def _moved(suite) -> int:
+def _moved(suite, offboarding: str) -> int:
+    """How many customers an offboarding has handed over."""
     with suite.database("customers") as connection:
-        return connection.execute("SELECT count(*) FROM handover_item WHERE state = 'MOVED'").fetchone()[0]
+        query = """SELECT count(*) FROM handover_item AS item JOIN handover_task AS task ON task.id = item.task_id
+            WHERE task.offboarding = %s AND task.entity = 'customer' AND item.state = 'MOVED'"""
+        return connection.execute(query, (offboarding,)).fetchone()[0]
 
 
 def _replicas(suite, owners: list[str]) -> int:
