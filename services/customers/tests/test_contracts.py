@@ -27,6 +27,15 @@ SAMPLES = [
     ),
     events.OwnersRelocated("departments/1", "1/"),
     events.CustomerShareChanged("customers/1", "users/1", 2, "READ_ONLY", None, active=True),
+    events.CustomersMerged(
+        "customers/1",
+        3,
+        STATE,
+        "customerMerges/1",
+        [events.MergedCustomerFacts("customers/2", 4)],
+        [events.UnitedContact("contacts/2", "contacts/1")],
+    ),
+    events.CustomersUnmerged("customers/1", 4, STATE, "customerMerges/1", [STATE]),
 ]
 
 
@@ -40,7 +49,8 @@ def test_an_event_is_its_message(event):
 def test_every_event_of_the_contract_is_published_and_sampled():
     published = {name for name, item in getmembers(events, isclass) if is_dataclass(item) and hasattr(item, "SUBJECT")}
     assert published == {type(sample).__name__ for sample in SAMPLES}
-    assert published | {"CustomerState", "HandedOver"} == set(events_pb2.DESCRIPTOR.message_types_by_name)
+    parts = {"CustomerState", "HandedOver", "MergedCustomer", "UnitedContact"}
+    assert published | parts == set(events_pb2.DESCRIPTOR.message_types_by_name)
 
 
 def test_the_names_of_kinds_and_statuses_are_those_of_the_contract():
@@ -82,6 +92,7 @@ def stored(draft: CustomerDraft) -> Customer:
     return Customer(
         id=new_id(),
         **columns,
+        rule_tags=["b"],
         custom=dict(draft.custom_fields),
         creator="users/1",
         version=1,
@@ -95,7 +106,11 @@ def test_a_customer_survives_the_way_in_and_out():
     message = mapping.customer_to_proto(entity)
     assert (message.name, message.etag, message.creator) == (entity.name, "v1", "users/1")
     assert message.create_time.ToDatetime(UTC) == entity.create_time
-    for field in ("name", "etag", "creator", "create_time", "update_time", "held_since"):
+    assert [(tag.display_name, tag.origin) for tag in message.tag_details] == [
+        ("a", customer_pb2.TAG_ORIGIN_MANUAL),
+        ("b", customer_pb2.TAG_ORIGIN_RULE),
+    ]
+    for field in ("name", "etag", "creator", "create_time", "update_time", "held_since", "tag_details"):
         message.ClearField(field)
     assert message == FULL
 
@@ -105,6 +120,7 @@ def test_every_field_of_a_customer_is_mapped():
     entity.owner_id = entity.owner_department_id = entity.id
     entity.last_follow_up_time = entity.last_effective_follow_up_time = entity.held_since = entity.create_time
     entity.pool_id, entity.locked, entity.identity_number_shown = entity.id, True, "E***"
+    entity.quality_score = 80
     message = mapping.customer_to_proto(entity)
     mapped = {field.name for field in message.DESCRIPTOR.fields} - {"hidden_fields"}
     assert {field.name for field, _ in message.ListFields()} == mapped
@@ -116,7 +132,7 @@ def test_every_field_of_a_customer_but_derived_ones_is_audited():
     entity.last_follow_up_time = entity.last_effective_follow_up_time = entity.held_since = entity.create_time
     entity.pool_id, entity.locked, entity.identity_number_shown = entity.id, True, "E***"
     derived = {"id", "name_key", "search_text", "grams", "update_time", "owner_id", "owner_department_id"}
-    derived |= {"owner_department_path", "pool_id", "pool_entry_time"}
+    derived |= {"owner_department_path", "pool_id", "pool_entry_time", "rule_tags", "quality_score"}
     derived |= {"identity_number_sealed", "identity_number_index", "identity_number_shown"}
     columns = {column.key for column in Customer.__table__.columns} - derived
     assert columns | {"owner", "owner_department", "pool", "identity_number"} == set(facts.snapshot(entity))

@@ -296,7 +296,7 @@ def test_the_random_cases_are_worth_their_name(database, clock):
             shared += any(world.company.opens(share, caller.user_id, clock.now) for share in world.company.shares)
         expired += sum(share.expires is not None and share.expires <= clock.now for share in world.company.shares)
         with database.engine.begin() as connection:
-            connection.exec_driver_sql("TRUNCATE customer, contact, known_user, known_department, record_share")
+            connection.exec_driver_sql("TRUNCATE customer, contact, known_user, known_department, record_share CASCADE")
     assert min(seen, hidden) > 100
     assert shared > 10
     assert expired > 0
