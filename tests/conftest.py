@@ -1,15 +1,19 @@
 """The running suite that the tests in this folder share, one per worker: every process by itself, as in production."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from local_suite.graphql import GraphQLClient
+from chassis.testing import eventually
+from local_suite.graphql import GraphQLClient, GraphQLError
 from local_suite.organisations import Organisation
 from local_suite.testing import Suite, running_suite
 
 HERE = Path(__file__).parent
+UNHEARD_OF = {"UNKNOWN_DEPARTMENT", "UNKNOWN_MEMBER"}
+"""Reasons for which the customers service refuses a pool while it has not heard of its people."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before the groups are read
@@ -40,6 +44,40 @@ def admin(suite: Suite, anyone: GraphQLClient) -> GraphQLClient:
 @pytest.fixture
 def organisation(admin: GraphQLClient) -> Organisation:
     return Organisation(admin)
+
+
+@pytest.fixture(scope="module")
+def new_pool(suite: Suite, anyone: GraphQLClient) -> Iterator[Callable[..., str]]:
+    """Makes pools into which only the customers of one department fall. After the file they are disabled: the suite is
+    shared, and no pool of one file is to catch the customers of another, or to hand out customers as its clock moves.
+    """
+    admin, made = anyone.sign_in("admin", suite.admin_password), []
+
+    def make(department: str, **values: object) -> str:
+        wanted = {"name": f"公海{uuid4().hex[:8]}", "departmentIds": [department], **values}
+        made.append(_create_pool(admin, wanted))
+        return made[-1]
+
+    yield make
+    admin = anyone.sign_in("admin", suite.admin_password)
+    for pool in made:
+        disable = "mutation($id: ID!) { updatePool(input: { id: $id, disabled: true }) { disabled } }"
+        assert admin.run(disable, id=pool)["updatePool"] == {"disabled": True}
+
+
+def _create_pool(admin: GraphQLClient, values: dict[str, object]) -> str:
+    """Make a pool, once the customers service has heard of its departments. Raises GraphQLError if it may not be."""
+    document = "mutation($input: CreatePoolInput!) { createPool(input: $input) { id } }"
+
+    def made() -> str | None:
+        try:
+            return str(admin.run(document, input=values)["createPool"]["id"])
+        except GraphQLError as error:
+            if not UNHEARD_OF.issuperset(error.reasons):
+                raise
+            return None
+
+    return eventually(made) or ""
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ FILL = """
 class Company:
     """A theatre with a pool, people to sell, and a manager who administers the pool."""
 
-    def __init__(self, suite, admin, organisation):
-        self.suite, self.admin = suite, admin
+    def __init__(self, suite, admin, organisation, new_pool):
+        self.suite, self.admin, self.new_pool = suite, admin, new_pool
         self.department = organisation.department("战区")
         role = organisation.role("DEPARTMENT_TREE", "pool.read", "pool.assign", "customer.read")
         self.manager_id, self.manager = organisation.user(self.department, role)
@@ -41,14 +41,8 @@ class Company:
         return self.admin.run(document, input={**values, "password": f"Pass-{uuid4().hex}"})["createUser"]["id"]
 
     def pool(self, limit: int = 5000) -> str:
-        values = {
-            "name": f"公海{uuid4().hex[:8]}",
-            "memberIds": [self.department],
-            "administratorIds": [self.manager_id],
-            "rules": {"holdLimit": limit},
-        }
-        document = "mutation($input: CreatePoolInput!) { createPool(input: $input) { id } }"
-        return self.admin.run(document, input=values)["createPool"]["id"]
+        values = {"memberIds": [self.department], "administratorIds": [self.manager_id]}
+        return self.new_pool(self.department, **values, rules={"holdLimit": limit})
 
     def fill(self, pool: str, count: int, key: str = "", values=()) -> None:
         now = datetime.now(UTC) - timedelta(hours=1)
@@ -76,11 +70,11 @@ class Company:
 
 
 @pytest.fixture(scope="module")
-def company(suite, anyone):
+def company(suite, anyone, new_pool):
     from local_suite.organisations import Organisation
 
     admin = anyone.sign_in("admin", suite.admin_password)
-    return Company(suite, admin, Organisation(admin))
+    return Company(suite, admin, Organisation(admin), new_pool)
 
 
 def outcomes(client, allocation: str) -> dict[str, str | None]:

@@ -14,32 +14,20 @@ MANAGER = (*MEMBER, "customer.recall", "pool.assign")
 
 
 @pytest.fixture
-def theatre(organisation, admin):
+def theatre(organisation, new_pool):
     """A department with a pool, two members and a manager, who administers the pool."""
     department = organisation.department("战区")
     _, li = organisation.user(department, organisation.role("SELF", *MEMBER))
     _, wang = organisation.user(department, organisation.role("SELF", *MEMBER))
     manager_id, manager = organisation.user(department, organisation.role("DEPARTMENT_TREE", *MANAGER))
     values = {
-        "name": f"公海{uuid4().hex[:8]}",
         "memberIds": [department],
         "administratorIds": [manager_id],
-        "departmentIds": [department],
         "hiddenFields": ["phones"],
         "rules": {"dailyClaimLimit": 2, "formerOwnerWaitDays": 0},
     }
-    pool = create_pool(admin, values)
+    pool = new_pool(department, **values)
     return {"department": department, "pool": pool, "li": li, "wang": wang, "manager": manager}
-
-
-def create_pool(admin: GraphQLClient, values: dict) -> str:
-    document = "mutation($input: CreatePoolInput!) { createPool(input: $input) { id } }"
-
-    def made():  # once the customers service has heard of the department
-        answer = admin.answer(document, input=values)
-        return answer["data"]["createPool"] if "errors" not in answer else None
-
-    return eventually(made)["id"]
 
 
 def create(client: GraphQLClient, **values) -> str:
@@ -78,11 +66,11 @@ def sees(client: GraphQLClient, customer: str) -> bool:
 
 
 @pytest.mark.feature("B6")
-def test_members_see_a_pool_without_its_hidden_fields_and_others_do_not(theatre, organisation, admin):
+def test_members_see_a_pool_without_its_hidden_fields_and_others_do_not(theatre, organisation, new_pool):
     customer = create(theatre["li"], phones=["13912345678"])
     stranger_department = organisation.department("外")
     _, stranger = organisation.user(stranger_department, organisation.role("ALL", *MEMBER))
-    other = create_pool(admin, {"name": f"另一{uuid4().hex[:8]}", "departmentIds": [theatre["department"]]})
+    other = new_pool(theatre["department"])
     explanation = theatre["li"].run(
         "query($id: ID!) { explainPool(customer: $id) { pool candidates { pool verdict } } }", id=customer
     )["explainPool"]

@@ -24,22 +24,14 @@ DAY = """query($customer: ID!) { recycleDay(customer: $customer) {
 class Theatre:
     """A department of a test's own with a pool, a rep and a manager, whose customers fall back by rule."""
 
-    def __init__(self, organisation, admin: GraphQLClient, **recycle) -> None:
+    def __init__(self, organisation, admin: GraphQLClient, new_pool, **recycle) -> None:
         self.admin = admin
         self.department = organisation.department("回收")
         head = organisation.role("DEPARTMENT_TREE", "customer.read", "customer.extend")
         self.head_id, self.head = organisation.user(self.department, head)
         self.rep_id, self.rep = organisation.user(self.department, organisation.role("SELF", *REP))
-        create = "mutation($input: CreatePoolInput!) { createPool(input: $input) { id } }"
-        values = {
-            "name": f"公海{uuid4().hex[:8]}",
-            "memberIds": [self.department],
-            "departmentIds": [self.department],
-            "rules": {"recycle": {"daysByLevel": {"A": 7, "C": 30}, **recycle}},
-        }
-        # Once the customers service has heard of the department.
-        made = eventually(lambda: admin.answer(create, input=values).get("data", {}).get("createPool"))
-        self.pool = made["id"]
+        rules = {"recycle": {"daysByLevel": {"A": 7, "C": 30}, **recycle}}
+        self.pool = new_pool(self.department, memberIds=[self.department], rules=rules)
 
     def customer(self, **values) -> str:
         document = "mutation($input: CreateCustomerInput!) { createCustomer(input: $input) { id } }"
@@ -80,8 +72,8 @@ def today(real_time) -> date:
 
 
 @pytest.mark.feature("B3")
-def test_a_customer_falls_back_on_day_eight_with_reason_rule_and_former_owner(organisation, admin, today):
-    theatre = Theatre(organisation, admin)
+def test_a_customer_falls_back_on_day_eight_with_reason_rule_and_former_owner(organisation, admin, new_pool, today):
+    theatre = Theatre(organisation, admin, new_pool)
     plain, usual = theatre.customer(level="A"), theatre.customer(level="C")
     won, locked, busy = (
         theatre.customer(level="A", status="WON"),
@@ -129,8 +121,8 @@ COMPARE = """query($drafts: [RecycleDraftInput!]!) { recyclingComparison(drafts:
 
 
 @pytest.mark.feature("Z3")
-def test_what_is_foreseen_in_the_evening_is_what_is_taken_at_night(organisation, admin, today):
-    theatre = Theatre(organisation, admin)
+def test_what_is_foreseen_in_the_evening_is_what_is_taken_at_night(organisation, admin, new_pool, today):
+    theatre = Theatre(organisation, admin, new_pool)
     foreseen = {theatre.customer(level="A") for _ in range(3)}
     others = [theatre.customer(level="C"), theatre.customer(level="A", status="WON")]
     theatre.pass_to(today + timedelta(days=7), 20)
@@ -165,8 +157,8 @@ def test_what_is_foreseen_in_the_evening_is_what_is_taken_at_night(organisation,
 
 
 @pytest.mark.feature("B4")
-def test_warnings_come_once_each_and_an_approved_extension_moves_the_day(organisation, admin, today, suite):
-    theatre = Theatre(organisation, admin, days=10)
+def test_warnings_come_once_each_and_an_approved_extension_moves_the_day(organisation, admin, new_pool, today, suite):
+    theatre = Theatre(organisation, admin, new_pool, days=10)
     followed, extended = theatre.customer(), theatre.customer()
     theatre.pass_to(today + timedelta(days=8))
     soon = "{ recycleWarnings(withinDays: 3) { nodes { customerId dueDate daysLeft rule } } }"
