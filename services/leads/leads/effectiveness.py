@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Self
 
 from chassis.errors import Invalid, Violation
@@ -20,6 +21,8 @@ from leads.model import FollowUpMethod
 SHINGLE = 3
 """Characters in a shingle; three tell short Chinese notes apart without being upset by a changed word."""
 MAX_PHRASES, MAX_PHRASE = 200, 100
+REMEMBERED = 2048
+"""Texts whose forms are kept at hand: the same notes of an author are compared with each new one."""
 
 
 class Verdict(StrEnum):
@@ -231,6 +234,7 @@ def _doubts(touch: Touch) -> list[VerdictReason]:
     return found
 
 
+@lru_cache(maxsize=REMEMBERED)
 def plain(text: str) -> str:
     """A text as it is compared: letters and digits in one width and case, each digit as 0, since pasted notes differ
     in their dates."""
@@ -238,6 +242,7 @@ def plain(text: str) -> str:
     return "".join("0" if each.isdigit() else each for each in kept)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def shingles(text: str) -> frozenset[str]:
     """The runs of characters that a plain text is made of; a text too short for one is its own."""
     if len(text) <= SHINGLE:
