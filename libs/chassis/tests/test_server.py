@@ -319,11 +319,12 @@ def test_streams_do_not_keep_calls_waiting(probe, probe_service, probe_url):
 
 
 def test_what_is_late_is_not_committed(probe, probe_service, probe_url):
-    ended = threading.Event()
+    began, ended = threading.Event(), threading.Event()
 
     def slow(pb, calls, request, context):
         def create(session):
             session.execute(text("INSERT INTO effect (name) VALUES ('late')"))
+            began.set()
             session.execute(text("SELECT pg_sleep(0.4)"))
             return pb.Probe()
 
@@ -338,9 +339,10 @@ def test_what_is_late_is_not_committed(probe, probe_service, probe_url):
         error = error_of(lambda: stub.CreateProbe(probe.pb.CreateProbeRequest(), metadata=metadata, timeout=0.2))
         assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert ended.wait(5)
+        began.clear()
         ended.clear()
         call = stub.CreateProbe.future(probe.pb.CreateProbeRequest(), metadata=metadata, timeout=20)
-        time.sleep(0.1)  # so that the call is under way when its client leaves
+        assert began.wait(5)
         call.cancel()
         assert ended.wait(5)
         with edge.runtimes["probe"].database.engine.connect() as connection:
