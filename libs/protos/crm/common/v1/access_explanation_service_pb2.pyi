@@ -20,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ExplainAccessRequest(_message.Message):
-    """A question about a user and a record."""
+    """A question about a user and an action."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -30,9 +30,13 @@ class ExplainAccessRequest(_message.Message):
     user: _builtins.str
     """Required. Who, `users/{uuid}`."""
     permission: _builtins.str
-    """Required. What they would do: a permission that concerns the record, e.g. `customer.update`."""
+    """Required. What they would do: a permission that concerns the record, e.g. `customer.update`; without a record, any
+    permission of the service.
+    """
     resource: _builtins.str
-    """Required. The record, e.g. `customers/{uuid}`."""
+    """The record, e.g. `customers/{uuid}`. Without one it is explained whether the user's roles allow the action at all,
+    and with how much of the data.
+    """
     def __init__(
         self,
         *,
@@ -50,7 +54,7 @@ Global___ExplainAccessRequest: _TypeAlias = ExplainAccessRequest  # noqa: Y015
 
 @_typing.final
 class AccessExplanation(_message.Message):
-    """Whether a user may do something with a record, and all that speaks for it or against it."""
+    """Whether a user may do something, and all that speaks for it or against it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -64,9 +68,9 @@ class AccessExplanation(_message.Message):
     permission: _builtins.str
     """What they would do."""
     resource: _builtins.str
-    """The record."""
+    """The record; empty if the question was for none."""
     allowed: _builtins.bool
-    """Whether they may."""
+    """Whether they may; for a question without a record, whether they may with any."""
     @_builtins.property
     def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccessReason]:
         """Why, or why not."""

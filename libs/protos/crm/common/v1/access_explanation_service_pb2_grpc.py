@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AccessExplanationServiceStub:
-    """Says why somebody may or may not do something with a record. Each service explains its own records.
+    """Says why somebody may or may not do something, with a record or at all. Each service explains its own records.
     """
 
     def __init__(self, channel):
@@ -43,12 +43,12 @@ class AccessExplanationServiceStub:
 
 
 class AccessExplanationServiceServicer:
-    """Says why somebody may or may not do something with a record. Each service explains its own records.
+    """Says why somebody may or may not do something, with a record or at all. Each service explains its own records.
     """
 
     def ExplainAccess(self, request, context):
-        """Explains what a user may do with a record, by what holds now. Needs the permission for all data: others are
-        refused with SCOPE_TOO_NARROW. What a role keeps of single fields is told by GetUserAccess.
+        """Explains what a user may do, by what holds now. Needs the permission for all data: others are refused with
+        SCOPE_TOO_NARROW. What a role keeps of single fields is told by GetUserAccess.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -71,7 +71,7 @@ def add_AccessExplanationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccessExplanationService:
-    """Says why somebody may or may not do something with a record. Each service explains its own records.
+    """Says why somebody may or may not do something, with a record or at all. Each service explains its own records.
     """
 
     @staticmethod

@@ -27,29 +27,29 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AccessExplanationServiceStub:
-    """Says why somebody may or may not do something with a record. Each service explains its own records."""
+    """Says why somebody may or may not do something, with a record or at all. Each service explains its own records."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AccessExplanationServiceAsyncStub: ...
     ExplainAccess: _grpc.UnaryUnaryMultiCallable[_access_explanation_service_pb2.ExplainAccessRequest, _access_explanation_service_pb2.AccessExplanation]
-    """Explains what a user may do with a record, by what holds now. Needs the permission for all data: others are
-    refused with SCOPE_TOO_NARROW. What a role keeps of single fields is told by GetUserAccess.
+    """Explains what a user may do, by what holds now. Needs the permission for all data: others are refused with
+    SCOPE_TOO_NARROW. What a role keeps of single fields is told by GetUserAccess.
     """
 
 @_typing.type_check_only
 class AccessExplanationServiceAsyncStub(AccessExplanationServiceStub):
-    """Says why somebody may or may not do something with a record. Each service explains its own records."""
+    """Says why somebody may or may not do something, with a record or at all. Each service explains its own records."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ExplainAccess: _aio.UnaryUnaryMultiCallable[_access_explanation_service_pb2.ExplainAccessRequest, _access_explanation_service_pb2.AccessExplanation]  # type: ignore[assignment]
-    """Explains what a user may do with a record, by what holds now. Needs the permission for all data: others are
-    refused with SCOPE_TOO_NARROW. What a role keeps of single fields is told by GetUserAccess.
+    """Explains what a user may do, by what holds now. Needs the permission for all data: others are refused with
+    SCOPE_TOO_NARROW. What a role keeps of single fields is told by GetUserAccess.
     """
 
 class AccessExplanationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Says why somebody may or may not do something with a record. Each service explains its own records."""
+    """Says why somebody may or may not do something, with a record or at all. Each service explains its own records."""
 
     @_abc_1.abstractmethod
     def ExplainAccess(
@@ -57,8 +57,8 @@ class AccessExplanationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_explanation_service_pb2.ExplainAccessRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_explanation_service_pb2.AccessExplanation, _abc.Awaitable[_access_explanation_service_pb2.AccessExplanation]]:
-        """Explains what a user may do with a record, by what holds now. Needs the permission for all data: others are
-        refused with SCOPE_TOO_NARROW. What a role keeps of single fields is told by GetUserAccess.
+        """Explains what a user may do, by what holds now. Needs the permission for all data: others are refused with
+        SCOPE_TOO_NARROW. What a role keeps of single fields is told by GetUserAccess.
         """
 
 def add_AccessExplanationServiceServicer_to_server(servicer: AccessExplanationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -37,6 +37,8 @@ class _BrokenAuditLinkKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_B
     """An entry that was not there when its place in the order was sealed."""
     BROKEN_AUDIT_LINK_KIND_BLOCK_ALTERED: _BrokenAuditLinkKind.ValueType  # 4
     """A block is gone or not what was sealed."""
+    BROKEN_AUDIT_LINK_KIND_TRUNCATED: _BrokenAuditLinkKind.ValueType  # 5
+    """The log was emptied or cut off: it does not hold the block up to which it was sealed."""
 
 class BrokenAuditLinkKind(_BrokenAuditLinkKind, metaclass=_BrokenAuditLinkKindEnumTypeWrapper):
     """How a chain is broken."""
@@ -51,6 +53,8 @@ BROKEN_AUDIT_LINK_KIND_INSERTED: BrokenAuditLinkKind.ValueType  # 3
 """An entry that was not there when its place in the order was sealed."""
 BROKEN_AUDIT_LINK_KIND_BLOCK_ALTERED: BrokenAuditLinkKind.ValueType  # 4
 """A block is gone or not what was sealed."""
+BROKEN_AUDIT_LINK_KIND_TRUNCATED: BrokenAuditLinkKind.ValueType  # 5
+"""The log was emptied or cut off: it does not hold the block up to which it was sealed."""
 Global___BrokenAuditLinkKind: _TypeAlias = BrokenAuditLinkKind  # noqa: Y015
 
 @_typing.final

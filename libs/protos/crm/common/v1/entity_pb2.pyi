@@ -89,6 +89,7 @@ Global___Protection: _TypeAlias = Protection  # noqa: Y015
 
 ENTITY_FIELD_NUMBER: _builtins.int
 PROTECTION_FIELD_NUMBER: _builtins.int
+TOLD_ONCE_FIELD_NUMBER: _builtins.int
 entity: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, _builtins.str]
 """The entity whose record the message is, e.g. `customer`. Roles can restrict its fields: see `FieldRule`. Whoever
 holds `<entity>.read` may read its records.
@@ -96,4 +97,8 @@ holds `<entity>.read` may read its records.
 protection: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Protection]
 """How a field takes part in the rules that roles set for fields. A field of an entity without this option can be
 restricted, and shows no more than its first character where it is masked.
+"""
+told_once: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.bool]
+"""True for a secret in an answer that is made anew and kept nowhere: who repeats the request gets the answer without.
+A request whose answer has such fields is not repeated by anybody but its sender.
 """

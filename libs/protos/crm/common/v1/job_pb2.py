@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63rm/common/v1/job.proto\x12\rcrm.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x04\n\tImportJob\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.crm.common.v1.JobState\x12\x11\n\tfile_name\x18\x03 \x01(\t\x12\'\n\x04mode\x18\x04 \x01(\x0e\x32\x19.crm.common.v1.ImportMode\x12\x12\n\ncheck_only\x18\x05 \x01(\x08\x12\x12\n\ntotal_rows\x18\x06 \x01(\x03\x12\x16\n\x0eprocessed_rows\x18\x07 \x01(\x03\x12\x14\n\x0c\x63reated_rows\x18\x08 \x01(\x03\x12\x14\n\x0cupdated_rows\x18\t \x01(\x03\x12\x16\n\x0eunchanged_rows\x18\n \x01(\x03\x12\x13\n\x0b\x66\x61iled_rows\x18\x0b \x01(\x03\x12-\n\x0c\x66irst_errors\x18\x0c \x03(\x0b\x32\x17.crm.common.v1.RowError\x12\x16\n\x0e\x66\x61ilure_reason\x18\r \x01(\t\x12\x17\n\x0f\x66\x61ilure_message\x18\x0e \x01(\t\x12/\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63reator\x18\x12 \x01(\t\x12\x17\n\x0fignored_columns\x18\x13 \x03(\t\"V\n\x08RowError\x12\x0b\n\x03row\x18\x01 \x01(\x03\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\r\n\x05value\x18\x05 \x01(\t\"\xf5\x01\n\rImportOptions\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\'\n\x04mode\x18\x02 \x01(\x0e\x32\x19.crm.common.v1.ImportMode\x12\x12\n\ncheck_only\x18\x03 \x01(\x08\x12:\n\x07\x63olumns\x18\x04 \x03(\x0b\x32).crm.common.v1.ImportOptions.ColumnsEntry\x12\x14\n\x0c\x65mpty_values\x18\x05 \x03(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x1a.\n\x0c\x43olumnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"V\n\x0bUploadChunk\x12/\n\x07options\x18\x01 \x01(\x0b\x32\x1c.crm.common.v1.ImportOptionsH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"B\n\tFileChunk\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\xb7\x02\n\tExportJob\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.crm.common.v1.JobState\x12)\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x19.crm.common.v1.FileFormat\x12\x15\n\rexported_rows\x18\x04 \x01(\x03\x12\x11\n\tfile_name\x18\x05 \x01(\t\x12\x16\n\x0e\x66\x61ilure_reason\x18\x06 \x01(\t\x12\x17\n\x0f\x66\x61ilure_message\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63reator\x18\n \x01(\t*\x9a\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05*]\n\nImportMode\x12\x1b\n\x17IMPORT_MODE_UNSPECIFIED\x10\x00\x12\x13\n\x0fIMPORT_MODE_ADD\x10\x01\x12\x1d\n\x19IMPORT_MODE_ADD_OR_UPDATE\x10\x02*T\n\nFileFormat\x12\x1b\n\x17\x46ILE_FORMAT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46ILE_FORMAT_CSV\x10\x01\x12\x14\n\x10\x46ILE_FORMAT_XLSX\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63rm/common/v1/job.proto\x12\rcrm.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x04\n\tImportJob\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.crm.common.v1.JobState\x12\x11\n\tfile_name\x18\x03 \x01(\t\x12\'\n\x04mode\x18\x04 \x01(\x0e\x32\x19.crm.common.v1.ImportMode\x12\x12\n\ncheck_only\x18\x05 \x01(\x08\x12\x12\n\ntotal_rows\x18\x06 \x01(\x03\x12\x16\n\x0eprocessed_rows\x18\x07 \x01(\x03\x12\x14\n\x0c\x63reated_rows\x18\x08 \x01(\x03\x12\x14\n\x0cupdated_rows\x18\t \x01(\x03\x12\x16\n\x0eunchanged_rows\x18\n \x01(\x03\x12\x13\n\x0b\x66\x61iled_rows\x18\x0b \x01(\x03\x12-\n\x0c\x66irst_errors\x18\x0c \x03(\x0b\x32\x17.crm.common.v1.RowError\x12\x16\n\x0e\x66\x61ilure_reason\x18\r \x01(\t\x12\x17\n\x0f\x66\x61ilure_message\x18\x0e \x01(\t\x12/\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63reator\x18\x12 \x01(\t\x12\x17\n\x0fignored_columns\x18\x13 \x03(\t\"V\n\x08RowError\x12\x0b\n\x03row\x18\x01 \x01(\x03\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\r\n\x05value\x18\x05 \x01(\t\"\x95\x02\n\rImportOptions\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\'\n\x04mode\x18\x02 \x01(\x0e\x32\x19.crm.common.v1.ImportMode\x12\x12\n\ncheck_only\x18\x03 \x01(\x08\x12:\n\x07\x63olumns\x18\x04 \x03(\x0b\x32).crm.common.v1.ImportOptions.ColumnsEntry\x12\x14\n\x0c\x65mpty_values\x18\x05 \x03(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x1e\n\x16\x66lag_likely_duplicates\x18\x07 \x01(\x08\x1a.\n\x0c\x43olumnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"V\n\x0bUploadChunk\x12/\n\x07options\x18\x01 \x01(\x0b\x32\x1c.crm.common.v1.ImportOptionsH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"B\n\tFileChunk\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\xb7\x02\n\tExportJob\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.crm.common.v1.JobState\x12)\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x19.crm.common.v1.FileFormat\x12\x15\n\rexported_rows\x18\x04 \x01(\x03\x12\x11\n\tfile_name\x18\x05 \x01(\t\x12\x16\n\x0e\x66\x61ilure_reason\x18\x06 \x01(\t\x12\x17\n\x0f\x66\x61ilure_message\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63reator\x18\n \x01(\t*\x9a\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05*]\n\nImportMode\x12\x1b\n\x17IMPORT_MODE_UNSPECIFIED\x10\x00\x12\x13\n\x0fIMPORT_MODE_ADD\x10\x01\x12\x1d\n\x19IMPORT_MODE_ADD_OR_UPDATE\x10\x02*T\n\nFileFormat\x12\x1b\n\x17\x46ILE_FORMAT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46ILE_FORMAT_CSV\x10\x01\x12\x14\n\x10\x46ILE_FORMAT_XLSX\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,24 +34,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_IMPORTOPTIONS_COLUMNSENTRY']._loaded_options = None
   _globals['_IMPORTOPTIONS_COLUMNSENTRY']._serialized_options = b'8\001'
-  _globals['_JOBSTATE']._serialized_start=1444
-  _globals['_JOBSTATE']._serialized_end=1598
-  _globals['_IMPORTMODE']._serialized_start=1600
-  _globals['_IMPORTMODE']._serialized_end=1693
-  _globals['_FILEFORMAT']._serialized_start=1695
-  _globals['_FILEFORMAT']._serialized_end=1779
+  _globals['_JOBSTATE']._serialized_start=1476
+  _globals['_JOBSTATE']._serialized_end=1630
+  _globals['_IMPORTMODE']._serialized_start=1632
+  _globals['_IMPORTMODE']._serialized_end=1725
+  _globals['_FILEFORMAT']._serialized_start=1727
+  _globals['_FILEFORMAT']._serialized_end=1811
   _globals['_IMPORTJOB']._serialized_start=76
   _globals['_IMPORTJOB']._serialized_end=635
   _globals['_ROWERROR']._serialized_start=637
   _globals['_ROWERROR']._serialized_end=723
   _globals['_IMPORTOPTIONS']._serialized_start=726
-  _globals['_IMPORTOPTIONS']._serialized_end=971
-  _globals['_IMPORTOPTIONS_COLUMNSENTRY']._serialized_start=925
-  _globals['_IMPORTOPTIONS_COLUMNSENTRY']._serialized_end=971
-  _globals['_UPLOADCHUNK']._serialized_start=973
-  _globals['_UPLOADCHUNK']._serialized_end=1059
-  _globals['_FILECHUNK']._serialized_start=1061
-  _globals['_FILECHUNK']._serialized_end=1127
-  _globals['_EXPORTJOB']._serialized_start=1130
-  _globals['_EXPORTJOB']._serialized_end=1441
+  _globals['_IMPORTOPTIONS']._serialized_end=1003
+  _globals['_IMPORTOPTIONS_COLUMNSENTRY']._serialized_start=957
+  _globals['_IMPORTOPTIONS_COLUMNSENTRY']._serialized_end=1003
+  _globals['_UPLOADCHUNK']._serialized_start=1005
+  _globals['_UPLOADCHUNK']._serialized_end=1091
+  _globals['_FILECHUNK']._serialized_start=1093
+  _globals['_FILECHUNK']._serialized_end=1159
+  _globals['_EXPORTJOB']._serialized_start=1162
+  _globals['_EXPORTJOB']._serialized_end=1473
 # @@protoc_insertion_point(module_scope)

@@ -278,6 +278,7 @@ class ImportOptions(_message.Message):
     COLUMNS_FIELD_NUMBER: _builtins.int
     EMPTY_VALUES_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FLAG_LIKELY_DUPLICATES_FIELD_NUMBER: _builtins.int
     file_name: _builtins.str
     """The file's name; its ending (`.csv`, `.tsv`, `.xlsx`) says how to read it."""
     mode: Global___ImportMode.ValueType
@@ -286,6 +287,10 @@ class ImportOptions(_message.Message):
     """True to check the file only and write nothing."""
     request_id: _builtins.str
     """A UUID that makes a retry safe."""
+    flag_likely_duplicates: _builtins.bool
+    """True to look for likely duplicates among all customers when the rows are in: a scan is queued, and its groups are
+    listed with those of any other scan. The import itself takes no longer for it. Needs `customer.merge`.
+    """
     @_builtins.property
     def columns(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Column heading → field, for headings that differ from the field's key or label.
@@ -305,10 +310,11 @@ class ImportOptions(_message.Message):
         columns: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         empty_values: _abc.Iterable[_builtins.str] | None = ...,
         request_id: _builtins.str = ...,
+        flag_likely_duplicates: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["check_only", b"check_only", "columns", b"columns", "empty_values", b"empty_values", "file_name", b"file_name", "mode", b"mode", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check_only", b"check_only", "columns", b"columns", "empty_values", b"empty_values", "file_name", b"file_name", "flag_likely_duplicates", b"flag_likely_duplicates", "mode", b"mode", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

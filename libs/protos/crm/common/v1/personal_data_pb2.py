@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!crm/common/v1/personal_data.proto\x12\rcrm.common.v1\"u\n\x11PersonIdentifiers\x12\x15\n\rdisplay_names\x18\x01 \x03(\t\x12\x0e\n\x06phones\x18\x02 \x03(\t\x12\x0e\n\x06\x65mails\x18\x03 \x03(\t\x12\x0f\n\x07wechats\x18\x04 \x03(\t\x12\x18\n\x10identity_numbers\x18\x05 \x03(\t\"\xee\x03\n\x15PersonalDataProcessed\x12\x0f\n\x07request\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12>\n\x05\x66ound\x18\x03 \x03(\x0b\x32/.crm.common.v1.PersonalDataProcessed.FoundEntry\x12@\n\x06\x65rased\x18\x04 \x03(\x0b\x32\x30.crm.common.v1.PersonalDataProcessed.ErasedEntry\x12<\n\x04held\x18\x05 \x03(\x0b\x32..crm.common.v1.PersonalDataProcessed.HeldEntry\x12<\n\x04kept\x18\x06 \x03(\x0b\x32..crm.common.v1.PersonalDataProcessed.KeptEntry\x1a,\n\nFoundEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a-\n\x0b\x45rasedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a+\n\tHeldEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a+\n\tKeptEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!crm/common/v1/personal_data.proto\x12\rcrm.common.v1\"\x88\x01\n\x11PersonIdentifiers\x12\x15\n\rdisplay_names\x18\x01 \x03(\t\x12\x0e\n\x06phones\x18\x02 \x03(\t\x12\x0e\n\x06\x65mails\x18\x03 \x03(\t\x12\x0f\n\x07wechats\x18\x04 \x03(\t\x12\x18\n\x10identity_numbers\x18\x05 \x03(\t\x12\x11\n\tusernames\x18\x06 \x03(\t\"\xee\x03\n\x15PersonalDataProcessed\x12\x0f\n\x07request\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12>\n\x05\x66ound\x18\x03 \x03(\x0b\x32/.crm.common.v1.PersonalDataProcessed.FoundEntry\x12@\n\x06\x65rased\x18\x04 \x03(\x0b\x32\x30.crm.common.v1.PersonalDataProcessed.ErasedEntry\x12<\n\x04held\x18\x05 \x03(\x0b\x32..crm.common.v1.PersonalDataProcessed.HeldEntry\x12<\n\x04kept\x18\x06 \x03(\x0b\x32..crm.common.v1.PersonalDataProcessed.KeptEntry\x1a,\n\nFoundEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a-\n\x0b\x45rasedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a+\n\tHeldEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a+\n\tKeptEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,16 +39,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PERSONALDATAPROCESSED_HELDENTRY']._serialized_options = b'8\001'
   _globals['_PERSONALDATAPROCESSED_KEPTENTRY']._loaded_options = None
   _globals['_PERSONALDATAPROCESSED_KEPTENTRY']._serialized_options = b'8\001'
-  _globals['_PERSONIDENTIFIERS']._serialized_start=52
-  _globals['_PERSONIDENTIFIERS']._serialized_end=169
-  _globals['_PERSONALDATAPROCESSED']._serialized_start=172
-  _globals['_PERSONALDATAPROCESSED']._serialized_end=666
-  _globals['_PERSONALDATAPROCESSED_FOUNDENTRY']._serialized_start=485
-  _globals['_PERSONALDATAPROCESSED_FOUNDENTRY']._serialized_end=529
-  _globals['_PERSONALDATAPROCESSED_ERASEDENTRY']._serialized_start=531
-  _globals['_PERSONALDATAPROCESSED_ERASEDENTRY']._serialized_end=576
-  _globals['_PERSONALDATAPROCESSED_HELDENTRY']._serialized_start=578
-  _globals['_PERSONALDATAPROCESSED_HELDENTRY']._serialized_end=621
-  _globals['_PERSONALDATAPROCESSED_KEPTENTRY']._serialized_start=623
-  _globals['_PERSONALDATAPROCESSED_KEPTENTRY']._serialized_end=666
+  _globals['_PERSONIDENTIFIERS']._serialized_start=53
+  _globals['_PERSONIDENTIFIERS']._serialized_end=189
+  _globals['_PERSONALDATAPROCESSED']._serialized_start=192
+  _globals['_PERSONALDATAPROCESSED']._serialized_end=686
+  _globals['_PERSONALDATAPROCESSED_FOUNDENTRY']._serialized_start=505
+  _globals['_PERSONALDATAPROCESSED_FOUNDENTRY']._serialized_end=549
+  _globals['_PERSONALDATAPROCESSED_ERASEDENTRY']._serialized_start=551
+  _globals['_PERSONALDATAPROCESSED_ERASEDENTRY']._serialized_end=596
+  _globals['_PERSONALDATAPROCESSED_HELDENTRY']._serialized_start=598
+  _globals['_PERSONALDATAPROCESSED_HELDENTRY']._serialized_end=641
+  _globals['_PERSONALDATAPROCESSED_KEPTENTRY']._serialized_start=643
+  _globals['_PERSONALDATAPROCESSED_KEPTENTRY']._serialized_end=686
 # @@protoc_insertion_point(module_scope)

@@ -29,6 +29,7 @@ class PersonIdentifiers(_message.Message):
     EMAILS_FIELD_NUMBER: _builtins.int
     WECHATS_FIELD_NUMBER: _builtins.int
     IDENTITY_NUMBERS_FIELD_NUMBER: _builtins.int
+    USERNAMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def display_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The names that the person bears."""
@@ -49,6 +50,10 @@ class PersonIdentifiers(_message.Message):
     def identity_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Numbers of identity documents."""
 
+    @_builtins.property
+    def usernames(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names that the person signs in by."""
+
     def __init__(
         self,
         *,
@@ -57,10 +62,11 @@ class PersonIdentifiers(_message.Message):
         emails: _abc.Iterable[_builtins.str] | None = ...,
         wechats: _abc.Iterable[_builtins.str] | None = ...,
         identity_numbers: _abc.Iterable[_builtins.str] | None = ...,
+        usernames: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_names", b"display_names", "emails", b"emails", "identity_numbers", b"identity_numbers", "phones", b"phones", "wechats", b"wechats"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_names", b"display_names", "emails", b"emails", "identity_numbers", b"identity_numbers", "phones", b"phones", "usernames", b"usernames", "wechats", b"wechats"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -164,7 +170,7 @@ class PersonalDataProcessed(_message.Message):
     """The service."""
     @_builtins.property
     def found(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Records about the person, by kind, e.g. `contact`."""
+        """Records about the person, by kind, e.g. `contact`. Those that the law keeps, e.g. `purchase`, are counted here alone."""
 
     @_builtins.property
     def erased(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:

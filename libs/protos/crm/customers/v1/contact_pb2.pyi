@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,82 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _DecisionRole:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DecisionRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DecisionRole.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DECISION_ROLE_UNSPECIFIED: _DecisionRole.ValueType  # 0
+    """Nobody has said."""
+    DECISION_ROLE_DECISION_MAKER: _DecisionRole.ValueType  # 1
+    """Decides in the end."""
+    DECISION_ROLE_INFLUENCER: _DecisionRole.ValueType  # 2
+    """Is listened to by who decides."""
+    DECISION_ROLE_USER: _DecisionRole.ValueType  # 3
+    """Works with what is bought."""
+    DECISION_ROLE_GATEKEEPER: _DecisionRole.ValueType  # 4
+    """Decides who gets to talk to whom."""
+    DECISION_ROLE_BUYER: _DecisionRole.ValueType  # 5
+    """Negotiates and orders."""
+    DECISION_ROLE_CHAMPION: _DecisionRole.ValueType  # 6
+    """Argues for us from within."""
+    DECISION_ROLE_APPROVER: _DecisionRole.ValueType  # 7
+    """Gives or withholds the money."""
+
+class DecisionRole(_DecisionRole, metaclass=_DecisionRoleEnumTypeWrapper):
+    """What a person decides in a customer's purchases."""
+
+DECISION_ROLE_UNSPECIFIED: DecisionRole.ValueType  # 0
+"""Nobody has said."""
+DECISION_ROLE_DECISION_MAKER: DecisionRole.ValueType  # 1
+"""Decides in the end."""
+DECISION_ROLE_INFLUENCER: DecisionRole.ValueType  # 2
+"""Is listened to by who decides."""
+DECISION_ROLE_USER: DecisionRole.ValueType  # 3
+"""Works with what is bought."""
+DECISION_ROLE_GATEKEEPER: DecisionRole.ValueType  # 4
+"""Decides who gets to talk to whom."""
+DECISION_ROLE_BUYER: DecisionRole.ValueType  # 5
+"""Negotiates and orders."""
+DECISION_ROLE_CHAMPION: DecisionRole.ValueType  # 6
+"""Argues for us from within."""
+DECISION_ROLE_APPROVER: DecisionRole.ValueType  # 7
+"""Gives or withholds the money."""
+Global___DecisionRole: _TypeAlias = DecisionRole  # noqa: Y015
+
+class _Stance:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StanceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Stance.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STANCE_UNSPECIFIED: _Stance.ValueType  # 0
+    """Nobody has said."""
+    STANCE_SUPPORTER: _Stance.ValueType  # 1
+    """Wants us."""
+    STANCE_NEUTRAL: _Stance.ValueType  # 2
+    """Has nothing against us."""
+    STANCE_OPPONENT: _Stance.ValueType  # 3
+    """Wants somebody else, or nothing."""
+    STANCE_UNKNOWN: _Stance.ValueType  # 4
+    """Was asked after, and could not be found out."""
+
+class Stance(_Stance, metaclass=_StanceEnumTypeWrapper):
+    """How a person stands to us."""
+
+STANCE_UNSPECIFIED: Stance.ValueType  # 0
+"""Nobody has said."""
+STANCE_SUPPORTER: Stance.ValueType  # 1
+"""Wants us."""
+STANCE_NEUTRAL: Stance.ValueType  # 2
+"""Has nothing against us."""
+STANCE_OPPONENT: Stance.ValueType  # 3
+"""Wants somebody else, or nothing."""
+STANCE_UNKNOWN: Stance.ValueType  # 4
+"""Was asked after, and could not be found out."""
+Global___Stance: _TypeAlias = Stance  # noqa: Y015
 
 @_typing.final
 class Contact(_message.Message):
@@ -40,6 +117,11 @@ class Contact(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     IDENTITY_NUMBER_FIELD_NUMBER: _builtins.int
     CUSTOM_FIELDS_FIELD_NUMBER: _builtins.int
+    DECISION_ROLE_FIELD_NUMBER: _builtins.int
+    INFLUENCE_FIELD_NUMBER: _builtins.int
+    STANCE_FIELD_NUMBER: _builtins.int
+    REPORTS_TO_FIELD_NUMBER: _builtins.int
+    BIRTHDAY_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `contacts/{uuid}`."""
@@ -59,6 +141,16 @@ class Contact(_message.Message):
     """Changes with every change of the contact."""
     identity_number: _builtins.str
     """The number of the person's identity document, masked; see Customer.identity_number."""
+    decision_role: Global___DecisionRole.ValueType
+    """What the person decides in what the customer buys."""
+    influence: _builtins.int
+    """How much weight the person's word has there, from 1 (little) to 5; 0 if nobody has said."""
+    stance: Global___Stance.ValueType
+    """How the person stands to us."""
+    reports_to: _builtins.str
+    """Whom the person reports to: another contact of the customer, `contacts/{uuid}`."""
+    birthday: _builtins.str
+    """The day of birth, as `YYYY-MM-DD`."""
     @_builtins.property
     def phones(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Phone numbers in E.164; see Customer.phones."""
@@ -100,11 +192,16 @@ class Contact(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         identity_number: _builtins.str = ...,
         custom_fields: _struct_pb2.Struct | None = ...,
+        decision_role: Global___DecisionRole.ValueType = ...,
+        influence: _builtins.int = ...,
+        stance: Global___Stance.ValueType = ...,
+        reports_to: _builtins.str = ...,
+        birthday: _builtins.str = ...,
         hidden_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "custom_fields", b"custom_fields", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "custom_fields", b"custom_fields", "customer", b"customer", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "hidden_fields", b"hidden_fields", "identity_number", b"identity_number", "job_title", b"job_title", "name", b"name", "phones", b"phones", "primary", b"primary", "remark", b"remark", "update_time", b"update_time", "wechat", b"wechat"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["birthday", b"birthday", "create_time", b"create_time", "custom_fields", b"custom_fields", "customer", b"customer", "decision_role", b"decision_role", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "hidden_fields", b"hidden_fields", "identity_number", b"identity_number", "influence", b"influence", "job_title", b"job_title", "name", b"name", "phones", b"phones", "primary", b"primary", "remark", b"remark", "reports_to", b"reports_to", "stance", b"stance", "update_time", b"update_time", "wechat", b"wechat"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,7 +29,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&crm/customers/v1/contact_service.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1a\x63rm/common/v1/filter.proto\x1a\x1e\x63rm/customers/v1/contact.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\"!\n\x11GetContactRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"v\n\x13ListContactsRequest\x12\x11\n\tcustomers\x18\x01 \x03(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12%\n\x06\x66ilter\x18\x14 \x01(\x0b\x32\x15.crm.common.v1.Filter\"\\\n\x14ListContactsResponse\x12+\n\x08\x63ontacts\x18\x01 \x03(\x0b\x32\x19.crm.customers.v1.Contact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\x14\x43reateContactRequest\x12*\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x19.crm.customers.v1.Contact\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x87\x01\n\x14UpdateContactRequest\x12*\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x19.crm.customers.v1.Contact\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"F\n\x14\x44\x65leteContactRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\xa0\x04\n\x0e\x43ontactService\x12`\n\nGetContact\x12#.crm.customers.v1.GetContactRequest\x1a\x19.crm.customers.v1.Contact\"\x12\x8a\xe7\x18\x0e\n\x0c\x63ontact.read\x12q\n\x0cListContacts\x12%.crm.customers.v1.ListContactsRequest\x1a&.crm.customers.v1.ListContactsResponse\"\x12\x8a\xe7\x18\x0e\n\x0c\x63ontact.read\x12h\n\rCreateContact\x12&.crm.customers.v1.CreateContactRequest\x1a\x19.crm.customers.v1.Contact\"\x14\x8a\xe7\x18\x10\n\x0e\x63ontact.create\x12h\n\rUpdateContact\x12&.crm.customers.v1.UpdateContactRequest\x1a\x19.crm.customers.v1.Contact\"\x14\x8a\xe7\x18\x10\n\x0e\x63ontact.update\x12\x65\n\rDeleteContact\x12&.crm.customers.v1.DeleteContactRequest\x1a\x16.google.protobuf.Empty\"\x14\x8a\xe7\x18\x10\n\x0e\x63ontact.deleteb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&crm/customers/v1/contact_service.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1a\x63rm/common/v1/filter.proto\x1a\x1e\x63rm/customers/v1/contact.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\"!\n\x11GetContactRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"(\n\x17\x42\x61tchGetContactsRequest\x12\r\n\x05names\x18\x01 \x03(\t\"G\n\x18\x42\x61tchGetContactsResponse\x12+\n\x08\x63ontacts\x18\x01 \x03(\x0b\x32\x19.crm.customers.v1.Contact\"+\n\x17GetDecisionChainRequest\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\"h\n\rDecisionChain\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x32\n\x05nodes\x18\x02 \x03(\x0b\x32#.crm.customers.v1.DecisionChainNode\x12\x11\n\ttruncated\x18\x03 \x01(\x08\"N\n\x11\x44\x65\x63isionChainNode\x12*\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x19.crm.customers.v1.Contact\x12\r\n\x05\x64\x65pth\x18\x02 \x01(\x05\"v\n\x13ListContactsRequest\x12\x11\n\tcustomers\x18\x01 \x03(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12%\n\x06\x66ilter\x18\x14 \x01(\x0b\x32\x15.crm.common.v1.Filter\"\\\n\x14ListContactsResponse\x12+\n\x08\x63ontacts\x18\x01 \x03(\x0b\x32\x19.crm.customers.v1.Contact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\x14\x43reateContactRequest\x12*\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x19.crm.customers.v1.Contact\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x87\x01\n\x14UpdateContactRequest\x12*\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x19.crm.customers.v1.Contact\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"F\n\x14\x44\x65leteContactRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\x93\x06\n\x0e\x43ontactService\x12`\n\nGetContact\x12#.crm.customers.v1.GetContactRequest\x1a\x19.crm.customers.v1.Contact\"\x12\x8a\xe7\x18\x0e\n\x0c\x63ontact.read\x12}\n\x10\x42\x61tchGetContacts\x12).crm.customers.v1.BatchGetContactsRequest\x1a*.crm.customers.v1.BatchGetContactsResponse\"\x12\x8a\xe7\x18\x0e\n\x0c\x63ontact.read\x12r\n\x10GetDecisionChain\x12).crm.customers.v1.GetDecisionChainRequest\x1a\x1f.crm.customers.v1.DecisionChain\"\x12\x8a\xe7\x18\x0e\n\x0c\x63ontact.read\x12q\n\x0cListContacts\x12%.crm.customers.v1.ListContactsRequest\x1a&.crm.customers.v1.ListContactsResponse\"\x12\x8a\xe7\x18\x0e\n\x0c\x63ontact.read\x12h\n\rCreateContact\x12&.crm.customers.v1.CreateContactRequest\x1a\x19.crm.customers.v1.Contact\"\x14\x8a\xe7\x18\x10\n\x0e\x63ontact.create\x12h\n\rUpdateContact\x12&.crm.customers.v1.UpdateContactRequest\x1a\x19.crm.customers.v1.Contact\"\x14\x8a\xe7\x18\x10\n\x0e\x63ontact.update\x12\x65\n\rDeleteContact\x12&.crm.customers.v1.DeleteContactRequest\x1a\x16.google.protobuf.Empty\"\x14\x8a\xe7\x18\x10\n\x0e\x63ontact.deleteb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CONTACTSERVICE'].methods_by_name['GetContact']._loaded_options = None
   _globals['_CONTACTSERVICE'].methods_by_name['GetContact']._serialized_options = b'\212\347\030\016\n\014contact.read'
+  _globals['_CONTACTSERVICE'].methods_by_name['BatchGetContacts']._loaded_options = None
+  _globals['_CONTACTSERVICE'].methods_by_name['BatchGetContacts']._serialized_options = b'\212\347\030\016\n\014contact.read'
+  _globals['_CONTACTSERVICE'].methods_by_name['GetDecisionChain']._loaded_options = None
+  _globals['_CONTACTSERVICE'].methods_by_name['GetDecisionChain']._serialized_options = b'\212\347\030\016\n\014contact.read'
   _globals['_CONTACTSERVICE'].methods_by_name['ListContacts']._loaded_options = None
   _globals['_CONTACTSERVICE'].methods_by_name['ListContacts']._serialized_options = b'\212\347\030\016\n\014contact.read'
   _globals['_CONTACTSERVICE'].methods_by_name['CreateContact']._loaded_options = None
@@ -48,16 +52,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTACTSERVICE'].methods_by_name['DeleteContact']._serialized_options = b'\212\347\030\020\n\016contact.delete'
   _globals['_GETCONTACTREQUEST']._serialized_start=211
   _globals['_GETCONTACTREQUEST']._serialized_end=244
-  _globals['_LISTCONTACTSREQUEST']._serialized_start=246
-  _globals['_LISTCONTACTSREQUEST']._serialized_end=364
-  _globals['_LISTCONTACTSRESPONSE']._serialized_start=366
-  _globals['_LISTCONTACTSRESPONSE']._serialized_end=458
-  _globals['_CREATECONTACTREQUEST']._serialized_start=460
-  _globals['_CREATECONTACTREQUEST']._serialized_end=546
-  _globals['_UPDATECONTACTREQUEST']._serialized_start=549
-  _globals['_UPDATECONTACTREQUEST']._serialized_end=684
-  _globals['_DELETECONTACTREQUEST']._serialized_start=686
-  _globals['_DELETECONTACTREQUEST']._serialized_end=756
-  _globals['_CONTACTSERVICE']._serialized_start=759
-  _globals['_CONTACTSERVICE']._serialized_end=1303
+  _globals['_BATCHGETCONTACTSREQUEST']._serialized_start=246
+  _globals['_BATCHGETCONTACTSREQUEST']._serialized_end=286
+  _globals['_BATCHGETCONTACTSRESPONSE']._serialized_start=288
+  _globals['_BATCHGETCONTACTSRESPONSE']._serialized_end=359
+  _globals['_GETDECISIONCHAINREQUEST']._serialized_start=361
+  _globals['_GETDECISIONCHAINREQUEST']._serialized_end=404
+  _globals['_DECISIONCHAIN']._serialized_start=406
+  _globals['_DECISIONCHAIN']._serialized_end=510
+  _globals['_DECISIONCHAINNODE']._serialized_start=512
+  _globals['_DECISIONCHAINNODE']._serialized_end=590
+  _globals['_LISTCONTACTSREQUEST']._serialized_start=592
+  _globals['_LISTCONTACTSREQUEST']._serialized_end=710
+  _globals['_LISTCONTACTSRESPONSE']._serialized_start=712
+  _globals['_LISTCONTACTSRESPONSE']._serialized_end=804
+  _globals['_CREATECONTACTREQUEST']._serialized_start=806
+  _globals['_CREATECONTACTREQUEST']._serialized_end=892
+  _globals['_UPDATECONTACTREQUEST']._serialized_start=895
+  _globals['_UPDATECONTACTREQUEST']._serialized_end=1030
+  _globals['_DELETECONTACTREQUEST']._serialized_start=1032
+  _globals['_DELETECONTACTREQUEST']._serialized_end=1102
+  _globals['_CONTACTSERVICE']._serialized_start=1105
+  _globals['_CONTACTSERVICE']._serialized_end=1892
 # @@protoc_insertion_point(module_scope)

@@ -42,6 +42,16 @@ class ContactServiceStub:
                 request_serializer=crm_dot_customers_dot_v1_dot_contact__service__pb2.GetContactRequest.SerializeToString,
                 response_deserializer=crm_dot_customers_dot_v1_dot_contact__pb2.Contact.FromString,
                 _registered_method=True)
+        self.BatchGetContacts = channel.unary_unary(
+                '/crm.customers.v1.ContactService/BatchGetContacts',
+                request_serializer=crm_dot_customers_dot_v1_dot_contact__service__pb2.BatchGetContactsRequest.SerializeToString,
+                response_deserializer=crm_dot_customers_dot_v1_dot_contact__service__pb2.BatchGetContactsResponse.FromString,
+                _registered_method=True)
+        self.GetDecisionChain = channel.unary_unary(
+                '/crm.customers.v1.ContactService/GetDecisionChain',
+                request_serializer=crm_dot_customers_dot_v1_dot_contact__service__pb2.GetDecisionChainRequest.SerializeToString,
+                response_deserializer=crm_dot_customers_dot_v1_dot_contact__service__pb2.DecisionChain.FromString,
+                _registered_method=True)
         self.ListContacts = channel.unary_unary(
                 '/crm.customers.v1.ContactService/ListContacts',
                 request_serializer=crm_dot_customers_dot_v1_dot_contact__service__pb2.ListContactsRequest.SerializeToString,
@@ -70,6 +80,21 @@ class ContactServiceServicer:
 
     def GetContact(self, request, context):
         """Returns a contact.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetContacts(self, request, context):
+        """Returns the contacts of the given names that exist and are visible, in the order asked; others are left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDecisionChain(self, request, context):
+        """Returns who decides at a customer: everybody of whom a role, an influence or a stance is known, or who reports to
+        somebody or is reported to, as a tree by whom they report to.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,6 +135,16 @@ def add_ContactServiceServicer_to_server(servicer, server):
                     servicer.GetContact,
                     request_deserializer=crm_dot_customers_dot_v1_dot_contact__service__pb2.GetContactRequest.FromString,
                     response_serializer=crm_dot_customers_dot_v1_dot_contact__pb2.Contact.SerializeToString,
+            ),
+            'BatchGetContacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetContacts,
+                    request_deserializer=crm_dot_customers_dot_v1_dot_contact__service__pb2.BatchGetContactsRequest.FromString,
+                    response_serializer=crm_dot_customers_dot_v1_dot_contact__service__pb2.BatchGetContactsResponse.SerializeToString,
+            ),
+            'GetDecisionChain': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDecisionChain,
+                    request_deserializer=crm_dot_customers_dot_v1_dot_contact__service__pb2.GetDecisionChainRequest.FromString,
+                    response_serializer=crm_dot_customers_dot_v1_dot_contact__service__pb2.DecisionChain.SerializeToString,
             ),
             'ListContacts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListContacts,
@@ -160,6 +195,60 @@ class ContactService:
             '/crm.customers.v1.ContactService/GetContact',
             crm_dot_customers_dot_v1_dot_contact__service__pb2.GetContactRequest.SerializeToString,
             crm_dot_customers_dot_v1_dot_contact__pb2.Contact.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetContacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.customers.v1.ContactService/BatchGetContacts',
+            crm_dot_customers_dot_v1_dot_contact__service__pb2.BatchGetContactsRequest.SerializeToString,
+            crm_dot_customers_dot_v1_dot_contact__service__pb2.BatchGetContactsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDecisionChain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.customers.v1.ContactService/GetDecisionChain',
+            crm_dot_customers_dot_v1_dot_contact__service__pb2.GetDecisionChainRequest.SerializeToString,
+            crm_dot_customers_dot_v1_dot_contact__service__pb2.DecisionChain.FromString,
             options,
             channel_credentials,
             insecure,

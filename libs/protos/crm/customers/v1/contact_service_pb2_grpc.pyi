@@ -37,6 +37,12 @@ class ContactServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ContactServiceAsyncStub: ...
     GetContact: _grpc.UnaryUnaryMultiCallable[_contact_service_pb2.GetContactRequest, _contact_pb2.Contact]
     """Returns a contact."""
+    BatchGetContacts: _grpc.UnaryUnaryMultiCallable[_contact_service_pb2.BatchGetContactsRequest, _contact_service_pb2.BatchGetContactsResponse]
+    """Returns the contacts of the given names that exist and are visible, in the order asked; others are left out."""
+    GetDecisionChain: _grpc.UnaryUnaryMultiCallable[_contact_service_pb2.GetDecisionChainRequest, _contact_service_pb2.DecisionChain]
+    """Returns who decides at a customer: everybody of whom a role, an influence or a stance is known, or who reports to
+    somebody or is reported to, as a tree by whom they report to.
+    """
     ListContacts: _grpc.UnaryUnaryMultiCallable[_contact_service_pb2.ListContactsRequest, _contact_service_pb2.ListContactsResponse]
     """Lists the contacts of some customers, the primary one of each first."""
     CreateContact: _grpc.UnaryUnaryMultiCallable[_contact_service_pb2.CreateContactRequest, _contact_pb2.Contact]
@@ -53,6 +59,12 @@ class ContactServiceAsyncStub(ContactServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetContact: _aio.UnaryUnaryMultiCallable[_contact_service_pb2.GetContactRequest, _contact_pb2.Contact]  # type: ignore[assignment]
     """Returns a contact."""
+    BatchGetContacts: _aio.UnaryUnaryMultiCallable[_contact_service_pb2.BatchGetContactsRequest, _contact_service_pb2.BatchGetContactsResponse]  # type: ignore[assignment]
+    """Returns the contacts of the given names that exist and are visible, in the order asked; others are left out."""
+    GetDecisionChain: _aio.UnaryUnaryMultiCallable[_contact_service_pb2.GetDecisionChainRequest, _contact_service_pb2.DecisionChain]  # type: ignore[assignment]
+    """Returns who decides at a customer: everybody of whom a role, an influence or a stance is known, or who reports to
+    somebody or is reported to, as a tree by whom they report to.
+    """
     ListContacts: _aio.UnaryUnaryMultiCallable[_contact_service_pb2.ListContactsRequest, _contact_service_pb2.ListContactsResponse]  # type: ignore[assignment]
     """Lists the contacts of some customers, the primary one of each first."""
     CreateContact: _aio.UnaryUnaryMultiCallable[_contact_service_pb2.CreateContactRequest, _contact_pb2.Contact]  # type: ignore[assignment]
@@ -72,6 +84,24 @@ class ContactServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_contact_pb2.Contact, _abc.Awaitable[_contact_pb2.Contact]]:
         """Returns a contact."""
+
+    @_abc_1.abstractmethod
+    def BatchGetContacts(
+        self,
+        request: _contact_service_pb2.BatchGetContactsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contact_service_pb2.BatchGetContactsResponse, _abc.Awaitable[_contact_service_pb2.BatchGetContactsResponse]]:
+        """Returns the contacts of the given names that exist and are visible, in the order asked; others are left out."""
+
+    @_abc_1.abstractmethod
+    def GetDecisionChain(
+        self,
+        request: _contact_service_pb2.GetDecisionChainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contact_service_pb2.DecisionChain, _abc.Awaitable[_contact_service_pb2.DecisionChain]]:
+        """Returns who decides at a customer: everybody of whom a role, an influence or a stance is known, or who reports to
+        somebody or is reported to, as a tree by whom they report to.
+        """
 
     @_abc_1.abstractmethod
     def ListContacts(

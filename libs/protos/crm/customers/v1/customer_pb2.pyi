@@ -105,6 +105,46 @@ CUSTOMER_STATUS_LOST: CustomerStatus.ValueType  # 5
 """Lost (流失)."""
 Global___CustomerStatus: _TypeAlias = CustomerStatus  # noqa: Y015
 
+class _LifecycleStage:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LifecycleStageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LifecycleStage.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LIFECYCLE_STAGE_UNSPECIFIED: _LifecycleStage.ValueType  # 0
+    """Not evaluated yet."""
+    LIFECYCLE_STAGE_PROSPECT: _LifecycleStage.ValueType  # 1
+    """Has never bought (潜在)."""
+    LIFECYCLE_STAGE_NEW: _LifecycleStage.ValueType  # 2
+    """Has bought for the first time lately (新客)."""
+    LIFECYCLE_STAGE_ACTIVE: _LifecycleStage.ValueType  # 3
+    """Buys (活跃)."""
+    LIFECYCLE_STAGE_DORMANT: _LifecycleStage.ValueType  # 4
+    """Has not bought for a while (沉睡)."""
+    LIFECYCLE_STAGE_LOST: _LifecycleStage.ValueType  # 5
+    """Has not bought for long (流失)."""
+    LIFECYCLE_STAGE_WON_BACK: _LifecycleStage.ValueType  # 6
+    """Was lost and has bought again lately (赢回)."""
+
+class LifecycleStage(_LifecycleStage, metaclass=_LifecycleStageEnumTypeWrapper):
+    """Where a customer is in its life with the organisation, by the policy of LifecycleService."""
+
+LIFECYCLE_STAGE_UNSPECIFIED: LifecycleStage.ValueType  # 0
+"""Not evaluated yet."""
+LIFECYCLE_STAGE_PROSPECT: LifecycleStage.ValueType  # 1
+"""Has never bought (潜在)."""
+LIFECYCLE_STAGE_NEW: LifecycleStage.ValueType  # 2
+"""Has bought for the first time lately (新客)."""
+LIFECYCLE_STAGE_ACTIVE: LifecycleStage.ValueType  # 3
+"""Buys (活跃)."""
+LIFECYCLE_STAGE_DORMANT: LifecycleStage.ValueType  # 4
+"""Has not bought for a while (沉睡)."""
+LIFECYCLE_STAGE_LOST: LifecycleStage.ValueType  # 5
+"""Has not bought for long (流失)."""
+LIFECYCLE_STAGE_WON_BACK: LifecycleStage.ValueType  # 6
+"""Was lost and has bought again lately (赢回)."""
+Global___LifecycleStage: _TypeAlias = LifecycleStage  # noqa: Y015
+
 @_typing.final
 class Customer(_message.Message):
     """A company or person that the organisation sells to, or hopes to."""
@@ -142,6 +182,7 @@ class Customer(_message.Message):
     IDENTITY_NUMBER_FIELD_NUMBER: _builtins.int
     LOCKED_FIELD_NUMBER: _builtins.int
     LAST_EFFECTIVE_FOLLOW_UP_TIME_FIELD_NUMBER: _builtins.int
+    LIFECYCLE_STAGE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `customers/{uuid}`."""
     kind: Global___CustomerKind.ValueType
@@ -157,7 +198,7 @@ class Customer(_message.Message):
     status: Global___CustomerStatus.ValueType
     """How far the relation has come."""
     level: _builtins.str
-    """The level, `A` to `E`, or empty."""
+    """The level: the code of a tier of TierService, `A` to `E` to begin with, or empty."""
     industry: _builtins.str
     """The industry, e.g. 「制造业」."""
     source: _builtins.str
@@ -182,6 +223,8 @@ class Customer(_message.Message):
     """
     locked: _builtins.bool
     """True if the owner has locked it, so that no rule takes it away. Output only."""
+    lifecycle_stage: Global___LifecycleStage.ValueType
+    """Where it is in its life with the organisation, as the last evaluation found. Output only."""
     @_builtins.property
     def phones(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Phone numbers in E.164. Other spellings are accepted and normalised; without a country code, China's is meant."""
@@ -266,10 +309,11 @@ class Customer(_message.Message):
         identity_number: _builtins.str = ...,
         locked: _builtins.bool = ...,
         last_effective_follow_up_time: _timestamp_pb2.Timestamp | None = ...,
+        lifecycle_stage: Global___LifecycleStage.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "create_time", b"create_time", "custom_fields", b"custom_fields", "held_since", b"held_since", "last_effective_follow_up_time", b"last_effective_follow_up_time", "last_follow_up_time", b"last_follow_up_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "create_time", b"create_time", "creator", b"creator", "credit_code", b"credit_code", "custom_fields", b"custom_fields", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "external_id", b"external_id", "held_since", b"held_since", "hidden_fields", b"hidden_fields", "identity_number", b"identity_number", "industry", b"industry", "kind", b"kind", "last_effective_follow_up_time", b"last_effective_follow_up_time", "last_follow_up_time", b"last_follow_up_time", "level", b"level", "locked", b"locked", "name", b"name", "owner", b"owner", "owner_department", b"owner_department", "phones", b"phones", "pool", b"pool", "quality_score", b"quality_score", "remark", b"remark", "source", b"source", "status", b"status", "tag_details", b"tag_details", "tags", b"tags", "update_time", b"update_time", "website", b"website"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "create_time", b"create_time", "creator", b"creator", "credit_code", b"credit_code", "custom_fields", b"custom_fields", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "external_id", b"external_id", "held_since", b"held_since", "hidden_fields", b"hidden_fields", "identity_number", b"identity_number", "industry", b"industry", "kind", b"kind", "last_effective_follow_up_time", b"last_effective_follow_up_time", "last_follow_up_time", b"last_follow_up_time", "level", b"level", "lifecycle_stage", b"lifecycle_stage", "locked", b"locked", "name", b"name", "owner", b"owner", "owner_department", b"owner_department", "phones", b"phones", "pool", b"pool", "quality_score", b"quality_score", "remark", b"remark", "source", b"source", "status", b"status", "tag_details", b"tag_details", "tags", b"tags", "update_time", b"update_time", "website", b"website"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -99,6 +99,8 @@ class CustomerOverview(_message.Message):
     CUSTOM_FIELDS_FIELD_NUMBER: _builtins.int
     PURCHASES_FIELD_NUMBER: _builtins.int
     RFM_FIELD_NUMBER: _builtins.int
+    READ_TIME_FIELD_NUMBER: _builtins.int
+    RFM_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def customer(self) -> _customer_pb2.Customer:
         """The customer."""
@@ -129,6 +131,14 @@ class CustomerOverview(_message.Message):
         period, or if `purchases` is not set.
         """
 
+    @_builtins.property
+    def read_time(self) -> _timestamp_pb2.Timestamp:
+        """When all this was read."""
+
+    @_builtins.property
+    def rfm_time(self) -> _timestamp_pb2.Timestamp:
+        """When that analysis was made: what was recorded since then is not in the score."""
+
     def __init__(
         self,
         *,
@@ -138,10 +148,12 @@ class CustomerOverview(_message.Message):
         custom_fields: _abc.Iterable[_custom_field_pb2.CustomField] | None = ...,
         purchases: _purchase_pb2.PurchaseInsight | None = ...,
         rfm: _rfm_pb2.RfmScore | None = ...,
+        read_time: _timestamp_pb2.Timestamp | None = ...,
+        rfm_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["contacts", b"contacts", "customer", b"customer", "purchases", b"purchases", "rfm", b"rfm", "timeline", b"timeline"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contacts", b"contacts", "customer", b"customer", "purchases", b"purchases", "read_time", b"read_time", "rfm", b"rfm", "rfm_time", b"rfm_time", "timeline", b"timeline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contacts", b"contacts", "custom_fields", b"custom_fields", "customer", b"customer", "purchases", b"purchases", "rfm", b"rfm", "timeline", b"timeline"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contacts", b"contacts", "custom_fields", b"custom_fields", "customer", b"customer", "purchases", b"purchases", "read_time", b"read_time", "rfm", b"rfm", "rfm_time", b"rfm_time", "timeline", b"timeline"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -206,6 +218,7 @@ class ListCustomersRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
     ORDER_BY_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The most to return; 50 if not given, at most 200."""
     page_token: _builtins.str
@@ -220,6 +233,12 @@ class ListCustomersRequest(_message.Message):
     def order_by(self) -> _containers.RepeatedCompositeFieldContainer[_filter_pb2.OrderBy]:
         """How to sort; by `update_time`, newest first, if not given."""
 
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields of the customers to answer, e.g. `display_name`: whole ones, no parts of them. All of them if none is
+        named. `name` and `hidden_fields` are answered always. A page may be read with another mask than the one before.
+        """
+
     def __init__(
         self,
         *,
@@ -228,10 +247,11 @@ class ListCustomersRequest(_message.Message):
         filter: _filter_pb2.Filter | None = ...,
         search: _builtins.str = ...,
         order_by: _abc.Iterable[_filter_pb2.OrderBy] | None = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "search", b"search"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "read_mask", b"read_mask", "search", b"search"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63rm/customers/v1/events.proto\x12\x10\x63rm.customers.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x01\n\rCustomerState\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\r\n\x05owner\x18\x06 \x01(\t\x12\x1d\n\x15owner_department_path\x18\x07 \x01(\t\x12\x13\n\x0b\x63redit_code\x18\x08 \x01(\t\"d\n\x0f\x43ustomerCreated\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12.\n\x05state\x18\x03 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\"|\n\x0f\x43ustomerUpdated\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12.\n\x05state\x18\x03 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\x12\x16\n\x0e\x63hanged_fields\x18\x04 \x03(\t\"\x90\x01\n\x13\x43ustomerTransferred\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12.\n\x05state\x18\x03 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\x12\x16\n\x0eprevious_owner\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"4\n\x0f\x43ustomerDeleted\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"[\n\x11\x43ustomersImported\x12\x12\n\nimport_job\x18\x01 \x01(\t\x12\x32\n\tcustomers\x18\x02 \x03(\x0b\x32\x1f.crm.customers.v1.CustomerState\"\x9a\x01\n\x14\x43ustomerShareChanged\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07grantee\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\r\n\x05level\x18\x04 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tive\x18\x06 \x01(\x08\"\x91\x01\n\x13\x43ustomersHandedOver\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0c\n\x04rule\x18\x04 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12-\n\x07\x63hanges\x18\x06 \x03(\x0b\x32\x1c.crm.customers.v1.HandedOver\"\x8f\x01\n\nHandedOver\x12.\n\x05state\x18\x01 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\x12\x16\n\x0eprevious_owner\x18\x02 \x01(\t\x12\x15\n\rprevious_pool\x18\x03 \x01(\t\x12\x0c\n\x04pool\x18\x04 \x01(\t\x12\x14\n\x0c\x63loses_plans\x18\x05 \x01(\x08\"3\n\x0fOwnersRelocated\x12\r\n\x05whose\x18\x01 \x01(\t\x12\x11\n\tfrom_path\x18\x02 \x01(\t\"\xdf\x01\n\x0f\x43ustomersMerged\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12.\n\x05state\x18\x03 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\x12\r\n\x05merge\x18\x04 \x01(\t\x12\x30\n\x06others\x18\x05 \x03(\x0b\x32 .crm.customers.v1.MergedCustomer\x12\x38\n\x0funited_contacts\x18\x06 \x03(\x0b\x32\x1f.crm.customers.v1.UnitedContact\".\n\rUnitedContact\x12\x0f\n\x07\x63ontact\x18\x01 \x01(\t\x12\x0c\n\x04into\x18\x02 \x01(\t\"3\n\x0eMergedCustomer\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\xa6\x01\n\x11\x43ustomersUnmerged\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12.\n\x05state\x18\x03 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\x12\r\n\x05merge\x18\x04 \x01(\t\x12/\n\x06others\x18\x05 \x03(\x0b\x32\x1f.crm.customers.v1.CustomerStateb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63rm/customers/v1/events.proto\x12\x10\x63rm.customers.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x01\n\rCustomerState\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\r\n\x05owner\x18\x06 \x01(\t\x12\x1d\n\x15owner_department_path\x18\x07 \x01(\t\x12\x13\n\x0b\x63redit_code\x18\x08 \x01(\t\x12\r\n\x05level\x18\t \x01(\t\"d\n\x0f\x43ustomerCreated\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12.\n\x05state\x18\x03 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\"|\n\x0f\x43ustomerUpdated\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12.\n\x05state\x18\x03 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\x12\x16\n\x0e\x63hanged_fields\x18\x04 \x03(\t\"\x90\x01\n\x13\x43ustomerTransferred\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12.\n\x05state\x18\x03 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\x12\x16\n\x0eprevious_owner\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"4\n\x0f\x43ustomerDeleted\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"[\n\x11\x43ustomersImported\x12\x12\n\nimport_job\x18\x01 \x01(\t\x12\x32\n\tcustomers\x18\x02 \x03(\x0b\x32\x1f.crm.customers.v1.CustomerState\"Y\n\x11\x43ustomersRestated\x12\x32\n\tcustomers\x18\x01 \x03(\x0b\x32\x1f.crm.customers.v1.CustomerState\x12\x10\n\x08\x63ustomer\x18\x02 \x01(\t\"\x9a\x01\n\x14\x43ustomerShareChanged\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07grantee\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\r\n\x05level\x18\x04 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tive\x18\x06 \x01(\x08\"\xa1\x01\n\x16\x43ustomerTheatreChanged\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07theatre\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x1d\n\x15owner_department_path\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12\x0e\n\x06\x61\x63tive\x18\x06 \x01(\x08\x12\x15\n\rbecame_holder\x18\x07 \x01(\x08\"\x91\x01\n\x13\x43ustomersHandedOver\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0c\n\x04rule\x18\x04 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12-\n\x07\x63hanges\x18\x06 \x03(\x0b\x32\x1c.crm.customers.v1.HandedOver\"\x8f\x01\n\nHandedOver\x12.\n\x05state\x18\x01 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\x12\x16\n\x0eprevious_owner\x18\x02 \x01(\t\x12\x15\n\rprevious_pool\x18\x03 \x01(\t\x12\x0c\n\x04pool\x18\x04 \x01(\t\x12\x14\n\x0c\x63loses_plans\x18\x05 \x01(\x08\"3\n\x0fOwnersRelocated\x12\r\n\x05whose\x18\x01 \x01(\t\x12\x11\n\tfrom_path\x18\x02 \x01(\t\"\xdf\x01\n\x0f\x43ustomersMerged\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12.\n\x05state\x18\x03 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\x12\r\n\x05merge\x18\x04 \x01(\t\x12\x30\n\x06others\x18\x05 \x03(\x0b\x32 .crm.customers.v1.MergedCustomer\x12\x38\n\x0funited_contacts\x18\x06 \x03(\x0b\x32\x1f.crm.customers.v1.UnitedContact\".\n\rUnitedContact\x12\x0f\n\x07\x63ontact\x18\x01 \x01(\t\x12\x0c\n\x04into\x18\x02 \x01(\t\"3\n\x0eMergedCustomer\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\xa6\x01\n\x11\x43ustomersUnmerged\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12.\n\x05state\x18\x03 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\x12\r\n\x05merge\x18\x04 \x01(\t\x12/\n\x06others\x18\x05 \x03(\x0b\x32\x1f.crm.customers.v1.CustomerState\"\x87\x01\n\x13\x43ustomerTierChanged\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12/\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x1e.crm.customers.v1.CustomerMove\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\"l\n\x18\x43ustomerLifecycleChanged\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12/\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x1e.crm.customers.v1.CustomerMove\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\"?\n\x0c\x43ustomerMove\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\"\x83\x01\n\x0cLeadAdmitted\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x12\n\nconversion\x18\x02 \x01(\t\x12\x0c\n\x04lead\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x04 \x01(\t\x12.\n\x05state\x18\x05 \x01(\x0b\x32\x1f.crm.customers.v1.CustomerState\"3\n\x0fLeadNotAdmitted\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x12\n\nconversion\x18\x02 \x01(\t\"3\n\x10\x43\x61llerIdentified\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\t\x12\x11\n\tcustomers\x18\x02 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,31 +33,47 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.customers.v1.events_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CUSTOMERSTATE']._serialized_start=85
-  _globals['_CUSTOMERSTATE']._serialized_end=254
-  _globals['_CUSTOMERCREATED']._serialized_start=256
-  _globals['_CUSTOMERCREATED']._serialized_end=356
-  _globals['_CUSTOMERUPDATED']._serialized_start=358
-  _globals['_CUSTOMERUPDATED']._serialized_end=482
-  _globals['_CUSTOMERTRANSFERRED']._serialized_start=485
-  _globals['_CUSTOMERTRANSFERRED']._serialized_end=629
-  _globals['_CUSTOMERDELETED']._serialized_start=631
-  _globals['_CUSTOMERDELETED']._serialized_end=683
-  _globals['_CUSTOMERSIMPORTED']._serialized_start=685
-  _globals['_CUSTOMERSIMPORTED']._serialized_end=776
-  _globals['_CUSTOMERSHARECHANGED']._serialized_start=779
-  _globals['_CUSTOMERSHARECHANGED']._serialized_end=933
-  _globals['_CUSTOMERSHANDEDOVER']._serialized_start=936
-  _globals['_CUSTOMERSHANDEDOVER']._serialized_end=1081
-  _globals['_HANDEDOVER']._serialized_start=1084
-  _globals['_HANDEDOVER']._serialized_end=1227
-  _globals['_OWNERSRELOCATED']._serialized_start=1229
-  _globals['_OWNERSRELOCATED']._serialized_end=1280
-  _globals['_CUSTOMERSMERGED']._serialized_start=1283
-  _globals['_CUSTOMERSMERGED']._serialized_end=1506
-  _globals['_UNITEDCONTACT']._serialized_start=1508
-  _globals['_UNITEDCONTACT']._serialized_end=1554
-  _globals['_MERGEDCUSTOMER']._serialized_start=1556
-  _globals['_MERGEDCUSTOMER']._serialized_end=1607
-  _globals['_CUSTOMERSUNMERGED']._serialized_start=1610
-  _globals['_CUSTOMERSUNMERGED']._serialized_end=1776
+  _globals['_CUSTOMERSTATE']._serialized_end=269
+  _globals['_CUSTOMERCREATED']._serialized_start=271
+  _globals['_CUSTOMERCREATED']._serialized_end=371
+  _globals['_CUSTOMERUPDATED']._serialized_start=373
+  _globals['_CUSTOMERUPDATED']._serialized_end=497
+  _globals['_CUSTOMERTRANSFERRED']._serialized_start=500
+  _globals['_CUSTOMERTRANSFERRED']._serialized_end=644
+  _globals['_CUSTOMERDELETED']._serialized_start=646
+  _globals['_CUSTOMERDELETED']._serialized_end=698
+  _globals['_CUSTOMERSIMPORTED']._serialized_start=700
+  _globals['_CUSTOMERSIMPORTED']._serialized_end=791
+  _globals['_CUSTOMERSRESTATED']._serialized_start=793
+  _globals['_CUSTOMERSRESTATED']._serialized_end=882
+  _globals['_CUSTOMERSHARECHANGED']._serialized_start=885
+  _globals['_CUSTOMERSHARECHANGED']._serialized_end=1039
+  _globals['_CUSTOMERTHEATRECHANGED']._serialized_start=1042
+  _globals['_CUSTOMERTHEATRECHANGED']._serialized_end=1203
+  _globals['_CUSTOMERSHANDEDOVER']._serialized_start=1206
+  _globals['_CUSTOMERSHANDEDOVER']._serialized_end=1351
+  _globals['_HANDEDOVER']._serialized_start=1354
+  _globals['_HANDEDOVER']._serialized_end=1497
+  _globals['_OWNERSRELOCATED']._serialized_start=1499
+  _globals['_OWNERSRELOCATED']._serialized_end=1550
+  _globals['_CUSTOMERSMERGED']._serialized_start=1553
+  _globals['_CUSTOMERSMERGED']._serialized_end=1776
+  _globals['_UNITEDCONTACT']._serialized_start=1778
+  _globals['_UNITEDCONTACT']._serialized_end=1824
+  _globals['_MERGEDCUSTOMER']._serialized_start=1826
+  _globals['_MERGEDCUSTOMER']._serialized_end=1877
+  _globals['_CUSTOMERSUNMERGED']._serialized_start=1880
+  _globals['_CUSTOMERSUNMERGED']._serialized_end=2046
+  _globals['_CUSTOMERTIERCHANGED']._serialized_start=2049
+  _globals['_CUSTOMERTIERCHANGED']._serialized_end=2184
+  _globals['_CUSTOMERLIFECYCLECHANGED']._serialized_start=2186
+  _globals['_CUSTOMERLIFECYCLECHANGED']._serialized_end=2294
+  _globals['_CUSTOMERMOVE']._serialized_start=2296
+  _globals['_CUSTOMERMOVE']._serialized_end=2359
+  _globals['_LEADADMITTED']._serialized_start=2362
+  _globals['_LEADADMITTED']._serialized_end=2493
+  _globals['_LEADNOTADMITTED']._serialized_start=2495
+  _globals['_LEADNOTADMITTED']._serialized_end=2546
+  _globals['_CALLERIDENTIFIED']._serialized_start=2548
+  _globals['_CALLERIDENTIFIED']._serialized_end=2599
 # @@protoc_insertion_point(module_scope)

@@ -33,6 +33,7 @@ class CustomerState(_message.Message):
     OWNER_FIELD_NUMBER: _builtins.int
     OWNER_DEPARTMENT_PATH_FIELD_NUMBER: _builtins.int
     CREDIT_CODE_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
     customer: _builtins.str
     """The customer, `customers/{uuid}`."""
     version: _builtins.int
@@ -49,6 +50,10 @@ class CustomerState(_message.Message):
     """The path of the owner's department."""
     credit_code: _builtins.str
     """The unified social credit code, or empty."""
+    level: _builtins.str
+    """The code of its tier, or empty. It is told with each change of the customer; CustomerTierChanged tells what changes
+    between them.
+    """
     def __init__(
         self,
         *,
@@ -60,10 +65,11 @@ class CustomerState(_message.Message):
         owner: _builtins.str = ...,
         owner_department_path: _builtins.str = ...,
         credit_code: _builtins.str = ...,
+        level: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_code", b"credit_code", "customer", b"customer", "display_name", b"display_name", "kind", b"kind", "owner", b"owner", "owner_department_path", b"owner_department_path", "status", b"status", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_code", b"credit_code", "customer", b"customer", "display_name", b"display_name", "kind", b"kind", "level", b"level", "owner", b"owner", "owner_department_path", b"owner_department_path", "status", b"status", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -234,6 +240,34 @@ class CustomersImported(_message.Message):
 Global___CustomersImported: _TypeAlias = CustomersImported  # noqa: Y015
 
 @_typing.final
+class CustomersRestated(_message.Message):
+    """Some customers as they are, told again to whoever asked by `crm.common.v1.StateRequested`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMERS_FIELD_NUMBER: _builtins.int
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    customer: _builtins.str
+    """The customer if it is one; else empty."""
+    @_builtins.property
+    def customers(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomerState]:
+        """The customers, at most 200."""
+
+    def __init__(
+        self,
+        *,
+        customers: _abc.Iterable[Global___CustomerState] | None = ...,
+        customer: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "customers", b"customers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomersRestated: _TypeAlias = CustomersRestated  # noqa: Y015
+
+@_typing.final
 class CustomerShareChanged(_message.Message):
     """How a customer is shared with somebody was changed."""
 
@@ -276,6 +310,52 @@ class CustomerShareChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CustomerShareChanged: _TypeAlias = CustomerShareChanged  # noqa: Y015
+
+@_typing.final
+class CustomerTheatreChanged(_message.Message):
+    """Which theatre (战区) follows a customer beside its owner, and who does so for it, was changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    THEATRE_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    OWNER_DEPARTMENT_PATH_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    BECAME_HOLDER_FIELD_NUMBER: _builtins.int
+    customer: _builtins.str
+    """The customer, `customers/{uuid}`."""
+    theatre: _builtins.str
+    """The theatre, `departments/{uuid}`."""
+    owner: _builtins.str
+    """Who follows the customer for it, `users/{uuid}`."""
+    owner_department_path: _builtins.str
+    """The path of that user's department."""
+    version: _builtins.int
+    """Grows with every change of what this theatre does with this customer. Older states must be ignored."""
+    active: _builtins.bool
+    """False if the theatre follows the customer no more."""
+    became_holder: _builtins.bool
+    """True if that is because one of its people owns the customer now: what the theatre logged is the owner's."""
+    def __init__(
+        self,
+        *,
+        customer: _builtins.str = ...,
+        theatre: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        owner_department_path: _builtins.str = ...,
+        version: _builtins.int = ...,
+        active: _builtins.bool = ...,
+        became_holder: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "became_holder", b"became_holder", "customer", b"customer", "owner", b"owner", "owner_department_path", b"owner_department_path", "theatre", b"theatre", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomerTheatreChanged: _TypeAlias = CustomerTheatreChanged  # noqa: Y015
 
 @_typing.final
 class CustomersHandedOver(_message.Message):
@@ -530,3 +610,199 @@ class CustomersUnmerged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CustomersUnmerged: _TypeAlias = CustomersUnmerged  # noqa: Y015
+
+@_typing.final
+class CustomerTierChanged(_message.Message):
+    """Customers were given other tiers. What a new customer begins with is told by its state alone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    customer: _builtins.str
+    """The customer, `customers/{uuid}`, if it is one; else empty."""
+    origin: _builtins.str
+    """Why, by the names of `TierOrigin` without their prefix, e.g. `RULE`."""
+    reason: _builtins.str
+    """What somebody said about it, or empty."""
+    actor: _builtins.str
+    """Who did it; for a rule who started the evaluation."""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomerMove]:
+        """The customers, at most 500."""
+
+    def __init__(
+        self,
+        *,
+        customer: _builtins.str = ...,
+        changes: _abc.Iterable[Global___CustomerMove] | None = ...,
+        origin: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "changes", b"changes", "customer", b"customer", "origin", b"origin", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomerTierChanged: _TypeAlias = CustomerTierChanged  # noqa: Y015
+
+@_typing.final
+class CustomerLifecycleChanged(_message.Message):
+    """Customers are at other stages of their life with the organisation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    customer: _builtins.str
+    """The customer, `customers/{uuid}`, if it is one; else empty."""
+    actor: _builtins.str
+    """Who started the evaluation."""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomerMove]:
+        """The customers, at most 500, with the names of `LifecycleStage` without their prefix."""
+
+    def __init__(
+        self,
+        *,
+        customer: _builtins.str = ...,
+        changes: _abc.Iterable[Global___CustomerMove] | None = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "changes", b"changes", "customer", b"customer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomerLifecycleChanged: _TypeAlias = CustomerLifecycleChanged  # noqa: Y015
+
+@_typing.final
+class CustomerMove(_message.Message):
+    """A customer that went from one class to another. Moves of one customer are told in their order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    customer: _builtins.str
+    """The customer, `customers/{uuid}`."""
+    before: _builtins.str
+    """What it was, or empty."""
+    after: _builtins.str
+    """What it became, or empty."""
+    def __init__(
+        self,
+        *,
+        customer: _builtins.str = ...,
+        before: _builtins.str = ...,
+        after: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "customer", b"customer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomerMove: _TypeAlias = CustomerMove  # noqa: Y015
+
+@_typing.final
+class LeadAdmitted(_message.Message):
+    """A lead was taken in as a customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    CONVERSION_FIELD_NUMBER: _builtins.int
+    LEAD_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    customer: _builtins.str
+    """The customer, `customers/{uuid}`."""
+    conversion: _builtins.str
+    """The conversion, `leadConversions/{uuid}`."""
+    lead: _builtins.str
+    """The lead, `leads/{uuid}`."""
+    contact: _builtins.str
+    """The contact, `contacts/{uuid}`, or empty."""
+    @_builtins.property
+    def state(self) -> Global___CustomerState:
+        """The customer's state now."""
+
+    def __init__(
+        self,
+        *,
+        customer: _builtins.str = ...,
+        conversion: _builtins.str = ...,
+        lead: _builtins.str = ...,
+        contact: _builtins.str = ...,
+        state: Global___CustomerState | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "conversion", b"conversion", "customer", b"customer", "lead", b"lead", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeadAdmitted: _TypeAlias = LeadAdmitted  # noqa: Y015
+
+@_typing.final
+class LeadNotAdmitted(_message.Message):
+    """A lead was not taken in, and will not be by this conversion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    CONVERSION_FIELD_NUMBER: _builtins.int
+    lead: _builtins.str
+    """The lead, `leads/{uuid}`."""
+    conversion: _builtins.str
+    """The conversion, `leadConversions/{uuid}`."""
+    def __init__(
+        self,
+        *,
+        lead: _builtins.str = ...,
+        conversion: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion", b"conversion", "lead", b"lead"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeadNotAdmitted: _TypeAlias = LeadNotAdmitted  # noqa: Y015
+
+@_typing.final
+class CallerIdentified(_message.Message):
+    """The number of a call is that of customers, or of their contacts: see CallerUnknown of leads."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_FIELD_NUMBER: _builtins.int
+    CUSTOMERS_FIELD_NUMBER: _builtins.int
+    call: _builtins.str
+    """The call, `calls/{uuid}`."""
+    @_builtins.property
+    def customers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The customers that have the number, at most 20, `customers/{uuid}`."""
+
+    def __init__(
+        self,
+        *,
+        call: _builtins.str = ...,
+        customers: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "customers", b"customers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallerIdentified: _TypeAlias = CallerIdentified  # noqa: Y015

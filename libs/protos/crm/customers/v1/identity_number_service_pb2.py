@@ -23,21 +23,24 @@ _sym_db = _symbol_database.Default()
 
 
 from crm.common.v1 import access_pb2 as crm_dot_common_dot_v1_dot_access__pb2
+from crm.common.v1 import entity_pb2 as crm_dot_common_dot_v1_dot_entity__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.crm/customers/v1/identity_number_service.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/access.proto\"O\n\x1bRevealIdentityNumberRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"E\n\x1cRevealIdentityNumberResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fidentity_number\x18\x02 \x01(\t2\xa9\x01\n\x15IdentityNumberService\x12\x8f\x01\n\x14RevealIdentityNumber\x12-.crm.customers.v1.RevealIdentityNumberRequest\x1a..crm.customers.v1.RevealIdentityNumberResponse\"\x18\x8a\xe7\x18\x14\n\x12personal_data.readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.crm/customers/v1/identity_number_service.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1a\x63rm/common/v1/entity.proto\"O\n\x1bRevealIdentityNumberRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"K\n\x1cRevealIdentityNumberResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1d\n\x0fidentity_number\x18\x02 \x01(\tB\x04\xa0\xe7\x18\x01\x32\xa9\x01\n\x15IdentityNumberService\x12\x8f\x01\n\x14RevealIdentityNumber\x12-.crm.customers.v1.RevealIdentityNumberRequest\x1a..crm.customers.v1.RevealIdentityNumberResponse\"\x18\x8a\xe7\x18\x14\n\x12personal_data.readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.customers.v1.identity_number_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_REVEALIDENTITYNUMBERRESPONSE'].fields_by_name['identity_number']._loaded_options = None
+  _globals['_REVEALIDENTITYNUMBERRESPONSE'].fields_by_name['identity_number']._serialized_options = b'\240\347\030\001'
   _globals['_IDENTITYNUMBERSERVICE'].methods_by_name['RevealIdentityNumber']._loaded_options = None
   _globals['_IDENTITYNUMBERSERVICE'].methods_by_name['RevealIdentityNumber']._serialized_options = b'\212\347\030\024\n\022personal_data.read'
-  _globals['_REVEALIDENTITYNUMBERREQUEST']._serialized_start=96
-  _globals['_REVEALIDENTITYNUMBERREQUEST']._serialized_end=175
-  _globals['_REVEALIDENTITYNUMBERRESPONSE']._serialized_start=177
-  _globals['_REVEALIDENTITYNUMBERRESPONSE']._serialized_end=246
-  _globals['_IDENTITYNUMBERSERVICE']._serialized_start=249
-  _globals['_IDENTITYNUMBERSERVICE']._serialized_end=418
+  _globals['_REVEALIDENTITYNUMBERREQUEST']._serialized_start=124
+  _globals['_REVEALIDENTITYNUMBERREQUEST']._serialized_end=203
+  _globals['_REVEALIDENTITYNUMBERRESPONSE']._serialized_start=205
+  _globals['_REVEALIDENTITYNUMBERRESPONSE']._serialized_end=280
+  _globals['_IDENTITYNUMBERSERVICE']._serialized_start=283
+  _globals['_IDENTITYNUMBERSERVICE']._serialized_end=452
 # @@protoc_insertion_point(module_scope)

@@ -226,6 +226,7 @@ class CustomerMerge(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UNDO_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     UNDO_TIME_FIELD_NUMBER: _builtins.int
+    MOVED_RELATIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `customerMerges/{uuid}`; empty in a preview."""
     customer: _builtins.str
@@ -240,6 +241,8 @@ class CustomerMerge(_message.Message):
     """How many shares were moved."""
     creator: _builtins.str
     """Who merged them."""
+    moved_relations: _builtins.int
+    """How many relations to other customers were moved."""
     @_builtins.property
     def others(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The customers that became one with it."""
@@ -280,10 +283,11 @@ class CustomerMerge(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         undo_expire_time: _timestamp_pb2.Timestamp | None = ...,
         undo_time: _timestamp_pb2.Timestamp | None = ...,
+        moved_relations: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "result", b"result", "undo_expire_time", b"undo_expire_time", "undo_time", b"undo_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contacts", b"contacts", "create_time", b"create_time", "creator", b"creator", "customer", b"customer", "moved_contacts", b"moved_contacts", "moved_shares", b"moved_shares", "moved_timeline_entries", b"moved_timeline_entries", "name", b"name", "others", b"others", "result", b"result", "undo_expire_time", b"undo_expire_time", "undo_time", b"undo_time", "united_contacts", b"united_contacts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contacts", b"contacts", "create_time", b"create_time", "creator", b"creator", "customer", b"customer", "moved_contacts", b"moved_contacts", "moved_relations", b"moved_relations", "moved_shares", b"moved_shares", "moved_timeline_entries", b"moved_timeline_entries", "name", b"name", "others", b"others", "result", b"result", "undo_expire_time", b"undo_expire_time", "undo_time", b"undo_time", "united_contacts", b"united_contacts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -71,7 +71,8 @@ class MergeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MergeCustomers(self, request, context):
-        """Merges customers into one: gaps are filled, lists united, and contacts, timeline, shares and follow-ups moved.
+        """Merges customers into one: gaps are filled, lists united, and contacts, timeline, shares and follow-ups moved. Fails
+        with FAILED_PRECONDITION and the reason LEGAL_HOLD if a customer or contact that would go must be kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -79,7 +80,8 @@ class MergeServiceServicer:
 
     def UndoMerge(self, request, context):
         """Takes a merge back within 30 days. What was added to the customer since stays with it. Fails with
-        FAILED_PRECONDITION and the reason MERGE_CHANGED_SINCE if something that the merge touched has changed.
+        FAILED_PRECONDITION and the reason MERGE_CHANGED_SINCE if something that the merge touched has changed, and
+        MERGE_ERASED if it told of a person whose data were erased.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

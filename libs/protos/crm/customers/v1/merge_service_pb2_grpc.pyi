@@ -38,10 +38,13 @@ class MergeServiceStub:
     PreviewMerge: _grpc.UnaryUnaryMultiCallable[_merge_service_pb2.PreviewMergeRequest, _merge_service_pb2.CustomerMerge]
     """Says what MergeCustomers would do, and changes nothing."""
     MergeCustomers: _grpc.UnaryUnaryMultiCallable[_merge_service_pb2.MergeCustomersRequest, _merge_service_pb2.CustomerMerge]
-    """Merges customers into one: gaps are filled, lists united, and contacts, timeline, shares and follow-ups moved."""
+    """Merges customers into one: gaps are filled, lists united, and contacts, timeline, shares and follow-ups moved. Fails
+    with FAILED_PRECONDITION and the reason LEGAL_HOLD if a customer or contact that would go must be kept.
+    """
     UndoMerge: _grpc.UnaryUnaryMultiCallable[_merge_service_pb2.UndoMergeRequest, _merge_service_pb2.CustomerMerge]
     """Takes a merge back within 30 days. What was added to the customer since stays with it. Fails with
-    FAILED_PRECONDITION and the reason MERGE_CHANGED_SINCE if something that the merge touched has changed.
+    FAILED_PRECONDITION and the reason MERGE_CHANGED_SINCE if something that the merge touched has changed, and
+    MERGE_ERASED if it told of a person whose data were erased.
     """
     ListCustomerMerges: _grpc.UnaryUnaryMultiCallable[_merge_service_pb2.ListCustomerMergesRequest, _merge_service_pb2.ListCustomerMergesResponse]
     """Lists the merges into a customer, the newest first."""
@@ -56,10 +59,13 @@ class MergeServiceAsyncStub(MergeServiceStub):
     PreviewMerge: _aio.UnaryUnaryMultiCallable[_merge_service_pb2.PreviewMergeRequest, _merge_service_pb2.CustomerMerge]  # type: ignore[assignment]
     """Says what MergeCustomers would do, and changes nothing."""
     MergeCustomers: _aio.UnaryUnaryMultiCallable[_merge_service_pb2.MergeCustomersRequest, _merge_service_pb2.CustomerMerge]  # type: ignore[assignment]
-    """Merges customers into one: gaps are filled, lists united, and contacts, timeline, shares and follow-ups moved."""
+    """Merges customers into one: gaps are filled, lists united, and contacts, timeline, shares and follow-ups moved. Fails
+    with FAILED_PRECONDITION and the reason LEGAL_HOLD if a customer or contact that would go must be kept.
+    """
     UndoMerge: _aio.UnaryUnaryMultiCallable[_merge_service_pb2.UndoMergeRequest, _merge_service_pb2.CustomerMerge]  # type: ignore[assignment]
     """Takes a merge back within 30 days. What was added to the customer since stays with it. Fails with
-    FAILED_PRECONDITION and the reason MERGE_CHANGED_SINCE if something that the merge touched has changed.
+    FAILED_PRECONDITION and the reason MERGE_CHANGED_SINCE if something that the merge touched has changed, and
+    MERGE_ERASED if it told of a person whose data were erased.
     """
     ListCustomerMerges: _aio.UnaryUnaryMultiCallable[_merge_service_pb2.ListCustomerMergesRequest, _merge_service_pb2.ListCustomerMergesResponse]  # type: ignore[assignment]
     """Lists the merges into a customer, the newest first."""
@@ -83,7 +89,9 @@ class MergeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _merge_service_pb2.MergeCustomersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_merge_service_pb2.CustomerMerge, _abc.Awaitable[_merge_service_pb2.CustomerMerge]]:
-        """Merges customers into one: gaps are filled, lists united, and contacts, timeline, shares and follow-ups moved."""
+        """Merges customers into one: gaps are filled, lists united, and contacts, timeline, shares and follow-ups moved. Fails
+        with FAILED_PRECONDITION and the reason LEGAL_HOLD if a customer or contact that would go must be kept.
+        """
 
     @_abc_1.abstractmethod
     def UndoMerge(
@@ -92,7 +100,8 @@ class MergeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_merge_service_pb2.CustomerMerge, _abc.Awaitable[_merge_service_pb2.CustomerMerge]]:
         """Takes a merge back within 30 days. What was added to the customer since stays with it. Fails with
-        FAILED_PRECONDITION and the reason MERGE_CHANGED_SINCE if something that the merge touched has changed.
+        FAILED_PRECONDITION and the reason MERGE_CHANGED_SINCE if something that the merge touched has changed, and
+        MERGE_ERASED if it told of a person whose data were erased.
         """
 
     @_abc_1.abstractmethod

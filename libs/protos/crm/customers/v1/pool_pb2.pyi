@@ -404,7 +404,7 @@ class RecycleRule(_message.Message):
     """How many extensions an owner may get for one customer as long as they hold it; 1 by default."""
     @_builtins.property
     def days_by_level(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """The days by level, `A` to `E`."""
+        """The days by level, the code of a tier, e.g. `A`."""
 
     @_builtins.property
     def warning_days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:

@@ -151,7 +151,7 @@ class RecycleClock(_message.Message):
     owner: _builtins.str
     """Its owner, `users/{uuid}`."""
     level: _builtins.str
-    """Its level, `A` to `E`, or empty."""
+    """Its level, the code of a tier, e.g. `A`, or empty."""
     pool: _builtins.str
     """The pool that it falls into, `pools/{uuid}`; empty if none suits it."""
     rule: _builtins.str
@@ -294,7 +294,7 @@ class RecyclingCounts(_message.Message):
 
     @_builtins.property
     def by_level(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecyclingCount]:
-        """By level, `A` to `E`, or empty."""
+        """By level, the code of a tier, e.g. `A`, or empty."""
 
     @_builtins.property
     def by_owner(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecyclingCount]:
@@ -360,7 +360,7 @@ class RecyclingDifference(_message.Message):
     owner: _builtins.str
     """Its owner, `users/{uuid}`."""
     level: _builtins.str
-    """Its level, `A` to `E`, or empty."""
+    """Its level, the code of a tier, e.g. `A`, or empty."""
     gained: _builtins.bool
     """True if it would be taken by the drafts and not by the rules in force, false if it is the other way round."""
     pool: _builtins.str

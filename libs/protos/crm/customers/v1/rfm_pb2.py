@@ -26,31 +26,33 @@ from crm.common.v1 import job_pb2 as crm_dot_common_dot_v1_dot_job__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63rm/customers/v1/rfm.proto\x12\x10\x63rm.customers.v1\x1a\x17\x63rm/common/v1/job.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x01\n\rRfmParameters\x12\x13\n\x0bperiod_days\x18\x01 \x01(\x05\x12\'\n\x04\x62\x61se\x18\x02 \x01(\x0e\x32\x19.crm.customers.v1.RfmBase\x12+\n\x06method\x18\x03 \x01(\x0e\x32\x1b.crm.customers.v1.RfmMethod\x12\r\n\x05gross\x18\x04 \x01(\x08\"\xaa\x02\n\x06RfmRun\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.crm.common.v1.JobState\x12\x15\n\ranalysis_date\x18\x03 \x01(\t\x12\x33\n\nparameters\x18\x04 \x01(\x0b\x32\x1f.crm.customers.v1.RfmParameters\x12\x16\n\x0e\x63ustomer_count\x18\x05 \x01(\x03\x12\x16\n\x0e\x66\x61ilure_reason\x18\x06 \x01(\t\x12\x0f\n\x07\x63reator\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa9\x02\n\x08RfmScore\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x15\n\ranalysis_date\x18\x03 \x01(\t\x12\x14\n\x0crecency_days\x18\x04 \x01(\x05\x12\x11\n\tfrequency\x18\x05 \x01(\x05\x12\x10\n\x08monetary\x18\x06 \x01(\t\x12\x15\n\rrecency_score\x18\x07 \x01(\x05\x12\x17\n\x0f\x66requency_score\x18\x08 \x01(\x05\x12\x16\n\x0emonetary_score\x18\t \x01(\x05\x12\x0c\n\x04\x63ode\x18\n \x01(\x05\x12-\n\x07segment\x18\x0b \x01(\x0e\x32\x1c.crm.customers.v1.RfmSegment\x12\'\n\x04type\x18\x0c \x01(\x0e\x32\x19.crm.customers.v1.RfmType\"\x95\x01\n\nRfmSummary\x12%\n\x03run\x18\x01 \x01(\x0b\x32\x18.crm.customers.v1.RfmRun\x12\x32\n\x08segments\x18\x02 \x03(\x0b\x32 .crm.customers.v1.RfmSegmentLine\x12,\n\x05types\x18\x03 \x03(\x0b\x32\x1d.crm.customers.v1.RfmTypeLine\"i\n\x0eRfmSegmentLine\x12-\n\x07segment\x18\x01 \x01(\x0e\x32\x1c.crm.customers.v1.RfmSegment\x12\x16\n\x0e\x63ustomer_count\x18\x02 \x01(\x03\x12\x10\n\x08monetary\x18\x03 \x01(\t\"`\n\x0bRfmTypeLine\x12\'\n\x04type\x18\x01 \x01(\x0e\x32\x19.crm.customers.v1.RfmType\x12\x16\n\x0e\x63ustomer_count\x18\x02 \x01(\x03\x12\x10\n\x08monetary\x18\x03 \x01(\t*M\n\x07RfmBase\x12\x18\n\x14RFM_BASE_UNSPECIFIED\x10\x00\x12\x12\n\x0eRFM_BASE_ORDER\x10\x01\x12\x14\n\x10RFM_BASE_PAYMENT\x10\x02*Z\n\tRfmMethod\x12\x1a\n\x16RFM_METHOD_UNSPECIFIED\x10\x00\x12\x1a\n\x16RFM_METHOD_INDEPENDENT\x10\x01\x12\x15\n\x11RFM_METHOD_NESTED\x10\x02*\xd1\x02\n\nRfmSegment\x12\x1b\n\x17RFM_SEGMENT_UNSPECIFIED\x10\x00\x12\x19\n\x15RFM_SEGMENT_CHAMPIONS\x10\x01\x12\"\n\x1eRFM_SEGMENT_POTENTIAL_LOYALIST\x10\x02\x12\x15\n\x11RFM_SEGMENT_LOYAL\x10\x03\x12\x19\n\x15RFM_SEGMENT_PROMISING\x10\x04\x12\x13\n\x0fRFM_SEGMENT_NEW\x10\x05\x12\x19\n\x15RFM_SEGMENT_CANT_LOSE\x10\x06\x12\x17\n\x13RFM_SEGMENT_AT_RISK\x10\x07\x12\x1e\n\x1aRFM_SEGMENT_NEED_ATTENTION\x10\x08\x12\x1e\n\x1aRFM_SEGMENT_ABOUT_TO_SLEEP\x10\t\x12\x14\n\x10RFM_SEGMENT_LOST\x10\n\x12\x16\n\x12RFM_SEGMENT_OTHERS\x10\x0b*\x8f\x02\n\x07RfmType\x12\x18\n\x14RFM_TYPE_UNSPECIFIED\x10\x00\x12\x1c\n\x18RFM_TYPE_IMPORTANT_VALUE\x10\x01\x12\x1e\n\x1aRFM_TYPE_IMPORTANT_DEVELOP\x10\x02\x12\x1b\n\x17RFM_TYPE_IMPORTANT_KEEP\x10\x03\x12\x1d\n\x19RFM_TYPE_IMPORTANT_RETAIN\x10\x04\x12\x1a\n\x16RFM_TYPE_GENERAL_VALUE\x10\x05\x12\x1c\n\x18RFM_TYPE_GENERAL_DEVELOP\x10\x06\x12\x19\n\x15RFM_TYPE_GENERAL_KEEP\x10\x07\x12\x1b\n\x17RFM_TYPE_GENERAL_RETAIN\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63rm/customers/v1/rfm.proto\x12\x10\x63rm.customers.v1\x1a\x17\x63rm/common/v1/job.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x01\n\rRfmParameters\x12\x13\n\x0bperiod_days\x18\x01 \x01(\x05\x12\'\n\x04\x62\x61se\x18\x02 \x01(\x0e\x32\x19.crm.customers.v1.RfmBase\x12+\n\x06method\x18\x03 \x01(\x0e\x32\x1b.crm.customers.v1.RfmMethod\x12\r\n\x05gross\x18\x04 \x01(\x08\"\x95\x01\n\tRfmPolicy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07nightly\x18\x02 \x01(\x08\x12\x33\n\nparameters\x18\x03 \x01(\x0b\x32\x1f.crm.customers.v1.RfmParameters\x12\x11\n\tkeep_days\x18\x04 \x01(\x05\x12\x13\n\x0bkeep_months\x18\x05 \x01(\x05\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"\xaa\x02\n\x06RfmRun\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.crm.common.v1.JobState\x12\x15\n\ranalysis_date\x18\x03 \x01(\t\x12\x33\n\nparameters\x18\x04 \x01(\x0b\x32\x1f.crm.customers.v1.RfmParameters\x12\x16\n\x0e\x63ustomer_count\x18\x05 \x01(\x03\x12\x16\n\x0e\x66\x61ilure_reason\x18\x06 \x01(\t\x12\x0f\n\x07\x63reator\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa9\x02\n\x08RfmScore\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x15\n\ranalysis_date\x18\x03 \x01(\t\x12\x14\n\x0crecency_days\x18\x04 \x01(\x05\x12\x11\n\tfrequency\x18\x05 \x01(\x05\x12\x10\n\x08monetary\x18\x06 \x01(\t\x12\x15\n\rrecency_score\x18\x07 \x01(\x05\x12\x17\n\x0f\x66requency_score\x18\x08 \x01(\x05\x12\x16\n\x0emonetary_score\x18\t \x01(\x05\x12\x0c\n\x04\x63ode\x18\n \x01(\x05\x12-\n\x07segment\x18\x0b \x01(\x0e\x32\x1c.crm.customers.v1.RfmSegment\x12\'\n\x04type\x18\x0c \x01(\x0e\x32\x19.crm.customers.v1.RfmType\"\x95\x01\n\nRfmSummary\x12%\n\x03run\x18\x01 \x01(\x0b\x32\x18.crm.customers.v1.RfmRun\x12\x32\n\x08segments\x18\x02 \x03(\x0b\x32 .crm.customers.v1.RfmSegmentLine\x12,\n\x05types\x18\x03 \x03(\x0b\x32\x1d.crm.customers.v1.RfmTypeLine\"i\n\x0eRfmSegmentLine\x12-\n\x07segment\x18\x01 \x01(\x0e\x32\x1c.crm.customers.v1.RfmSegment\x12\x16\n\x0e\x63ustomer_count\x18\x02 \x01(\x03\x12\x10\n\x08monetary\x18\x03 \x01(\t\"`\n\x0bRfmTypeLine\x12\'\n\x04type\x18\x01 \x01(\x0e\x32\x19.crm.customers.v1.RfmType\x12\x16\n\x0e\x63ustomer_count\x18\x02 \x01(\x03\x12\x10\n\x08monetary\x18\x03 \x01(\t*M\n\x07RfmBase\x12\x18\n\x14RFM_BASE_UNSPECIFIED\x10\x00\x12\x12\n\x0eRFM_BASE_ORDER\x10\x01\x12\x14\n\x10RFM_BASE_PAYMENT\x10\x02*Z\n\tRfmMethod\x12\x1a\n\x16RFM_METHOD_UNSPECIFIED\x10\x00\x12\x1a\n\x16RFM_METHOD_INDEPENDENT\x10\x01\x12\x15\n\x11RFM_METHOD_NESTED\x10\x02*\xd1\x02\n\nRfmSegment\x12\x1b\n\x17RFM_SEGMENT_UNSPECIFIED\x10\x00\x12\x19\n\x15RFM_SEGMENT_CHAMPIONS\x10\x01\x12\"\n\x1eRFM_SEGMENT_POTENTIAL_LOYALIST\x10\x02\x12\x15\n\x11RFM_SEGMENT_LOYAL\x10\x03\x12\x19\n\x15RFM_SEGMENT_PROMISING\x10\x04\x12\x13\n\x0fRFM_SEGMENT_NEW\x10\x05\x12\x19\n\x15RFM_SEGMENT_CANT_LOSE\x10\x06\x12\x17\n\x13RFM_SEGMENT_AT_RISK\x10\x07\x12\x1e\n\x1aRFM_SEGMENT_NEED_ATTENTION\x10\x08\x12\x1e\n\x1aRFM_SEGMENT_ABOUT_TO_SLEEP\x10\t\x12\x14\n\x10RFM_SEGMENT_LOST\x10\n\x12\x16\n\x12RFM_SEGMENT_OTHERS\x10\x0b*\x8f\x02\n\x07RfmType\x12\x18\n\x14RFM_TYPE_UNSPECIFIED\x10\x00\x12\x1c\n\x18RFM_TYPE_IMPORTANT_VALUE\x10\x01\x12\x1e\n\x1aRFM_TYPE_IMPORTANT_DEVELOP\x10\x02\x12\x1b\n\x17RFM_TYPE_IMPORTANT_KEEP\x10\x03\x12\x1d\n\x19RFM_TYPE_IMPORTANT_RETAIN\x10\x04\x12\x1a\n\x16RFM_TYPE_GENERAL_VALUE\x10\x05\x12\x1c\n\x18RFM_TYPE_GENERAL_DEVELOP\x10\x06\x12\x19\n\x15RFM_TYPE_GENERAL_KEEP\x10\x07\x12\x1b\n\x17RFM_TYPE_GENERAL_RETAIN\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.customers.v1.rfm_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RFMBASE']._serialized_start=1204
-  _globals['_RFMBASE']._serialized_end=1281
-  _globals['_RFMMETHOD']._serialized_start=1283
-  _globals['_RFMMETHOD']._serialized_end=1373
-  _globals['_RFMSEGMENT']._serialized_start=1376
-  _globals['_RFMSEGMENT']._serialized_end=1713
-  _globals['_RFMTYPE']._serialized_start=1716
-  _globals['_RFMTYPE']._serialized_end=1987
+  _globals['_RFMBASE']._serialized_start=1356
+  _globals['_RFMBASE']._serialized_end=1433
+  _globals['_RFMMETHOD']._serialized_start=1435
+  _globals['_RFMMETHOD']._serialized_end=1525
+  _globals['_RFMSEGMENT']._serialized_start=1528
+  _globals['_RFMSEGMENT']._serialized_end=1865
+  _globals['_RFMTYPE']._serialized_start=1868
+  _globals['_RFMTYPE']._serialized_end=2139
   _globals['_RFMPARAMETERS']._serialized_start=107
   _globals['_RFMPARAMETERS']._serialized_end=244
-  _globals['_RFMRUN']._serialized_start=247
-  _globals['_RFMRUN']._serialized_end=545
-  _globals['_RFMSCORE']._serialized_start=548
-  _globals['_RFMSCORE']._serialized_end=845
-  _globals['_RFMSUMMARY']._serialized_start=848
-  _globals['_RFMSUMMARY']._serialized_end=997
-  _globals['_RFMSEGMENTLINE']._serialized_start=999
-  _globals['_RFMSEGMENTLINE']._serialized_end=1104
-  _globals['_RFMTYPELINE']._serialized_start=1106
-  _globals['_RFMTYPELINE']._serialized_end=1202
+  _globals['_RFMPOLICY']._serialized_start=247
+  _globals['_RFMPOLICY']._serialized_end=396
+  _globals['_RFMRUN']._serialized_start=399
+  _globals['_RFMRUN']._serialized_end=697
+  _globals['_RFMSCORE']._serialized_start=700
+  _globals['_RFMSCORE']._serialized_end=997
+  _globals['_RFMSUMMARY']._serialized_start=1000
+  _globals['_RFMSUMMARY']._serialized_end=1149
+  _globals['_RFMSEGMENTLINE']._serialized_start=1151
+  _globals['_RFMSEGMENTLINE']._serialized_end=1256
+  _globals['_RFMTYPELINE']._serialized_start=1258
+  _globals['_RFMTYPELINE']._serialized_end=1354
 # @@protoc_insertion_point(module_scope)

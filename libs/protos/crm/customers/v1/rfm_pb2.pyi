@@ -214,6 +214,50 @@ class RfmParameters(_message.Message):
 Global___RfmParameters: _TypeAlias = RfmParameters  # noqa: Y015
 
 @_typing.final
+class RfmPolicy(_message.Message):
+    """What is analysed every night, and how long analyses are kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    NIGHTLY_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    KEEP_DAYS_FIELD_NUMBER: _builtins.int
+    KEEP_MONTHS_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The resource name, `rfmPolicy`."""
+    nightly: _builtins.bool
+    """True, the default, if all customers are analysed every night as of the day before."""
+    keep_days: _builtins.int
+    """All analyses as of the last so many days are kept; 35 by default. The newest is always kept."""
+    keep_months: _builtins.int
+    """Of older ones, those as of the last day of a month are kept for so many months; 24 by default, 0 for none."""
+    etag: _builtins.str
+    """Changes with every change."""
+    @_builtins.property
+    def parameters(self) -> Global___RfmParameters:
+        """How the nightly analysis scores."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        nightly: _builtins.bool = ...,
+        parameters: Global___RfmParameters | None = ...,
+        keep_days: _builtins.int = ...,
+        keep_months: _builtins.int = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "keep_days", b"keep_days", "keep_months", b"keep_months", "name", b"name", "nightly", b"nightly", "parameters", b"parameters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RfmPolicy: _TypeAlias = RfmPolicy  # noqa: Y015
+
+@_typing.final
 class RfmRun(_message.Message):
     """An analysis of all customers as of a day."""
 

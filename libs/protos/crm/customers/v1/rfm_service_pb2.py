@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from crm.common.v1 import access_pb2 as crm_dot_common_dot_v1_dot_access__pb2
 from crm.customers.v1 import rfm_pb2 as crm_dot_customers_dot_v1_dot_rfm__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"crm/customers/v1/rfm_service.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1a\x63rm/customers/v1/rfm.proto\"o\n\rRunRfmRequest\x12\x15\n\ranalysis_date\x18\x01 \x01(\t\x12\x33\n\nparameters\x18\x02 \x01(\x0b\x32\x1f.crm.customers.v1.RfmParameters\x12\x12\n\nrequest_id\x18\x03 \x01(\t\" \n\x10GetRfmRunRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\";\n\x12ListRfmRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"V\n\x13ListRfmRunsResponse\x12&\n\x04runs\x18\x01 \x03(\x0b\x32\x18.crm.customers.v1.RfmRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"=\n\x12GetRfmScoreRequest\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x15\n\ranalysis_date\x18\x02 \x01(\t\"\xae\x01\n\x14ListRfmScoresRequest\x12\x15\n\ranalysis_date\x18\x01 \x01(\t\x12.\n\x08segments\x18\x02 \x03(\x0e\x32\x1c.crm.customers.v1.RfmSegment\x12(\n\x05types\x18\x03 \x03(\x0e\x32\x19.crm.customers.v1.RfmType\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x83\x01\n\x15ListRfmScoresResponse\x12*\n\x06scores\x18\x01 \x03(\x0b\x32\x1a.crm.customers.v1.RfmScore\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12%\n\x03run\x18\x03 \x01(\x0b\x32\x18.crm.customers.v1.RfmRun\"-\n\x14GetRfmSummaryRequest\x12\x15\n\ranalysis_date\x18\x01 \x01(\t2\xfa\x04\n\nRfmService\x12R\n\x06RunRfm\x12\x1f.crm.customers.v1.RunRfmRequest\x1a\x18.crm.customers.v1.RfmRun\"\r\x8a\xe7\x18\t\n\x07rfm.run\x12^\n\tGetRfmRun\x12\".crm.customers.v1.GetRfmRunRequest\x1a\x18.crm.customers.v1.RfmRun\"\x13\x8a\xe7\x18\x0f\n\rpurchase.read\x12o\n\x0bListRfmRuns\x12$.crm.customers.v1.ListRfmRunsRequest\x1a%.crm.customers.v1.ListRfmRunsResponse\"\x13\x8a\xe7\x18\x0f\n\rpurchase.read\x12\x64\n\x0bGetRfmScore\x12$.crm.customers.v1.GetRfmScoreRequest\x1a\x1a.crm.customers.v1.RfmScore\"\x13\x8a\xe7\x18\x0f\n\rpurchase.read\x12u\n\rListRfmScores\x12&.crm.customers.v1.ListRfmScoresRequest\x1a\'.crm.customers.v1.ListRfmScoresResponse\"\x13\x8a\xe7\x18\x0f\n\rpurchase.read\x12j\n\rGetRfmSummary\x12&.crm.customers.v1.GetRfmSummaryRequest\x1a\x1c.crm.customers.v1.RfmSummary\"\x13\x8a\xe7\x18\x0f\n\rpurchase.readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"crm/customers/v1/rfm_service.proto\x12\x10\x63rm.customers.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1a\x63rm/customers/v1/rfm.proto\x1a google/protobuf/field_mask.proto\"o\n\rRunRfmRequest\x12\x15\n\ranalysis_date\x18\x01 \x01(\t\x12\x33\n\nparameters\x18\x02 \x01(\x0b\x32\x1f.crm.customers.v1.RfmParameters\x12\x12\n\nrequest_id\x18\x03 \x01(\t\" \n\x10GetRfmRunRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\";\n\x12ListRfmRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"V\n\x13ListRfmRunsResponse\x12&\n\x04runs\x18\x01 \x03(\x0b\x32\x18.crm.customers.v1.RfmRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"=\n\x12GetRfmScoreRequest\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x15\n\ranalysis_date\x18\x02 \x01(\t\"\xae\x01\n\x14ListRfmScoresRequest\x12\x15\n\ranalysis_date\x18\x01 \x01(\t\x12.\n\x08segments\x18\x02 \x03(\x0e\x32\x1c.crm.customers.v1.RfmSegment\x12(\n\x05types\x18\x03 \x03(\x0e\x32\x19.crm.customers.v1.RfmType\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x83\x01\n\x15ListRfmScoresResponse\x12*\n\x06scores\x18\x01 \x03(\x0b\x32\x1a.crm.customers.v1.RfmScore\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12%\n\x03run\x18\x03 \x01(\x0b\x32\x18.crm.customers.v1.RfmRun\"-\n\x14GetRfmSummaryRequest\x12\x15\n\ranalysis_date\x18\x01 \x01(\t\"\x15\n\x13GetRfmPolicyRequest\"\x8a\x01\n\x16UpdateRfmPolicyRequest\x12+\n\x06policy\x18\x01 \x01(\x0b\x32\x1b.crm.customers.v1.RfmPolicy\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\xcc\x06\n\nRfmService\x12R\n\x06RunRfm\x12\x1f.crm.customers.v1.RunRfmRequest\x1a\x18.crm.customers.v1.RfmRun\"\r\x8a\xe7\x18\t\n\x07rfm.run\x12^\n\tGetRfmRun\x12\".crm.customers.v1.GetRfmRunRequest\x1a\x18.crm.customers.v1.RfmRun\"\x13\x8a\xe7\x18\x0f\n\rpurchase.read\x12o\n\x0bListRfmRuns\x12$.crm.customers.v1.ListRfmRunsRequest\x1a%.crm.customers.v1.ListRfmRunsResponse\"\x13\x8a\xe7\x18\x0f\n\rpurchase.read\x12\x64\n\x0bGetRfmScore\x12$.crm.customers.v1.GetRfmScoreRequest\x1a\x1a.crm.customers.v1.RfmScore\"\x13\x8a\xe7\x18\x0f\n\rpurchase.read\x12u\n\rListRfmScores\x12&.crm.customers.v1.ListRfmScoresRequest\x1a\'.crm.customers.v1.ListRfmScoresResponse\"\x13\x8a\xe7\x18\x0f\n\rpurchase.read\x12j\n\rGetRfmSummary\x12&.crm.customers.v1.GetRfmSummaryRequest\x1a\x1c.crm.customers.v1.RfmSummary\"\x13\x8a\xe7\x18\x0f\n\rpurchase.read\x12g\n\x0cGetRfmPolicy\x12%.crm.customers.v1.GetRfmPolicyRequest\x1a\x1b.crm.customers.v1.RfmPolicy\"\x13\x8a\xe7\x18\x0f\n\rpurchase.read\x12g\n\x0fUpdateRfmPolicy\x12(.crm.customers.v1.UpdateRfmPolicyRequest\x1a\x1b.crm.customers.v1.RfmPolicy\"\r\x8a\xe7\x18\t\n\x07rfm.runb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,22 +46,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RFMSERVICE'].methods_by_name['ListRfmScores']._serialized_options = b'\212\347\030\017\n\rpurchase.read'
   _globals['_RFMSERVICE'].methods_by_name['GetRfmSummary']._loaded_options = None
   _globals['_RFMSERVICE'].methods_by_name['GetRfmSummary']._serialized_options = b'\212\347\030\017\n\rpurchase.read'
-  _globals['_RUNRFMREQUEST']._serialized_start=112
-  _globals['_RUNRFMREQUEST']._serialized_end=223
-  _globals['_GETRFMRUNREQUEST']._serialized_start=225
-  _globals['_GETRFMRUNREQUEST']._serialized_end=257
-  _globals['_LISTRFMRUNSREQUEST']._serialized_start=259
-  _globals['_LISTRFMRUNSREQUEST']._serialized_end=318
-  _globals['_LISTRFMRUNSRESPONSE']._serialized_start=320
-  _globals['_LISTRFMRUNSRESPONSE']._serialized_end=406
-  _globals['_GETRFMSCOREREQUEST']._serialized_start=408
-  _globals['_GETRFMSCOREREQUEST']._serialized_end=469
-  _globals['_LISTRFMSCORESREQUEST']._serialized_start=472
-  _globals['_LISTRFMSCORESREQUEST']._serialized_end=646
-  _globals['_LISTRFMSCORESRESPONSE']._serialized_start=649
-  _globals['_LISTRFMSCORESRESPONSE']._serialized_end=780
-  _globals['_GETRFMSUMMARYREQUEST']._serialized_start=782
-  _globals['_GETRFMSUMMARYREQUEST']._serialized_end=827
-  _globals['_RFMSERVICE']._serialized_start=830
-  _globals['_RFMSERVICE']._serialized_end=1464
+  _globals['_RFMSERVICE'].methods_by_name['GetRfmPolicy']._loaded_options = None
+  _globals['_RFMSERVICE'].methods_by_name['GetRfmPolicy']._serialized_options = b'\212\347\030\017\n\rpurchase.read'
+  _globals['_RFMSERVICE'].methods_by_name['UpdateRfmPolicy']._loaded_options = None
+  _globals['_RFMSERVICE'].methods_by_name['UpdateRfmPolicy']._serialized_options = b'\212\347\030\t\n\007rfm.run'
+  _globals['_RUNRFMREQUEST']._serialized_start=146
+  _globals['_RUNRFMREQUEST']._serialized_end=257
+  _globals['_GETRFMRUNREQUEST']._serialized_start=259
+  _globals['_GETRFMRUNREQUEST']._serialized_end=291
+  _globals['_LISTRFMRUNSREQUEST']._serialized_start=293
+  _globals['_LISTRFMRUNSREQUEST']._serialized_end=352
+  _globals['_LISTRFMRUNSRESPONSE']._serialized_start=354
+  _globals['_LISTRFMRUNSRESPONSE']._serialized_end=440
+  _globals['_GETRFMSCOREREQUEST']._serialized_start=442
+  _globals['_GETRFMSCOREREQUEST']._serialized_end=503
+  _globals['_LISTRFMSCORESREQUEST']._serialized_start=506
+  _globals['_LISTRFMSCORESREQUEST']._serialized_end=680
+  _globals['_LISTRFMSCORESRESPONSE']._serialized_start=683
+  _globals['_LISTRFMSCORESRESPONSE']._serialized_end=814
+  _globals['_GETRFMSUMMARYREQUEST']._serialized_start=816
+  _globals['_GETRFMSUMMARYREQUEST']._serialized_end=861
+  _globals['_GETRFMPOLICYREQUEST']._serialized_start=863
+  _globals['_GETRFMPOLICYREQUEST']._serialized_end=884
+  _globals['_UPDATERFMPOLICYREQUEST']._serialized_start=887
+  _globals['_UPDATERFMPOLICYREQUEST']._serialized_end=1025
+  _globals['_RFMSERVICE']._serialized_start=1028
+  _globals['_RFMSERVICE']._serialized_end=1872
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from crm.customers.v1 import rfm_pb2 as _rfm_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
@@ -250,3 +251,54 @@ class GetRfmSummaryRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRfmSummaryRequest: _TypeAlias = GetRfmSummaryRequest  # noqa: Y015
+
+@_typing.final
+class GetRfmPolicyRequest(_message.Message):
+    """A request for the policy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRfmPolicyRequest: _TypeAlias = GetRfmPolicyRequest  # noqa: Y015
+
+@_typing.final
+class UpdateRfmPolicyRequest(_message.Message):
+    """A request to change the policy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that makes a retry safe."""
+    @_builtins.property
+    def policy(self) -> _rfm_pb2.RfmPolicy:
+        """Required. What to change, and the `etag` if a concurrent change must be noticed."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to change; all that are set in `policy` if not given. `parameters` are changed as a whole."""
+
+    def __init__(
+        self,
+        *,
+        policy: _rfm_pb2.RfmPolicy | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRfmPolicyRequest: _TypeAlias = UpdateRfmPolicyRequest  # noqa: Y015

@@ -67,6 +67,16 @@ class RfmServiceStub:
                 request_serializer=crm_dot_customers_dot_v1_dot_rfm__service__pb2.GetRfmSummaryRequest.SerializeToString,
                 response_deserializer=crm_dot_customers_dot_v1_dot_rfm__pb2.RfmSummary.FromString,
                 _registered_method=True)
+        self.GetRfmPolicy = channel.unary_unary(
+                '/crm.customers.v1.RfmService/GetRfmPolicy',
+                request_serializer=crm_dot_customers_dot_v1_dot_rfm__service__pb2.GetRfmPolicyRequest.SerializeToString,
+                response_deserializer=crm_dot_customers_dot_v1_dot_rfm__pb2.RfmPolicy.FromString,
+                _registered_method=True)
+        self.UpdateRfmPolicy = channel.unary_unary(
+                '/crm.customers.v1.RfmService/UpdateRfmPolicy',
+                request_serializer=crm_dot_customers_dot_v1_dot_rfm__service__pb2.UpdateRfmPolicyRequest.SerializeToString,
+                response_deserializer=crm_dot_customers_dot_v1_dot_rfm__pb2.RfmPolicy.FromString,
+                _registered_method=True)
 
 
 class RfmServiceServicer:
@@ -117,6 +127,20 @@ class RfmServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRfmPolicy(self, request, context):
+        """Returns what is analysed every night, and how long analyses are kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRfmPolicy(self, request, context):
+        """Changes it. Fails with PERMISSION_DENIED unless the permission reaches everything.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RfmServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -149,6 +173,16 @@ def add_RfmServiceServicer_to_server(servicer, server):
                     servicer.GetRfmSummary,
                     request_deserializer=crm_dot_customers_dot_v1_dot_rfm__service__pb2.GetRfmSummaryRequest.FromString,
                     response_serializer=crm_dot_customers_dot_v1_dot_rfm__pb2.RfmSummary.SerializeToString,
+            ),
+            'GetRfmPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRfmPolicy,
+                    request_deserializer=crm_dot_customers_dot_v1_dot_rfm__service__pb2.GetRfmPolicyRequest.FromString,
+                    response_serializer=crm_dot_customers_dot_v1_dot_rfm__pb2.RfmPolicy.SerializeToString,
+            ),
+            'UpdateRfmPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRfmPolicy,
+                    request_deserializer=crm_dot_customers_dot_v1_dot_rfm__service__pb2.UpdateRfmPolicyRequest.FromString,
+                    response_serializer=crm_dot_customers_dot_v1_dot_rfm__pb2.RfmPolicy.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -315,6 +349,60 @@ class RfmService:
             '/crm.customers.v1.RfmService/GetRfmSummary',
             crm_dot_customers_dot_v1_dot_rfm__service__pb2.GetRfmSummaryRequest.SerializeToString,
             crm_dot_customers_dot_v1_dot_rfm__pb2.RfmSummary.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRfmPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.customers.v1.RfmService/GetRfmPolicy',
+            crm_dot_customers_dot_v1_dot_rfm__service__pb2.GetRfmPolicyRequest.SerializeToString,
+            crm_dot_customers_dot_v1_dot_rfm__pb2.RfmPolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRfmPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.customers.v1.RfmService/UpdateRfmPolicy',
+            crm_dot_customers_dot_v1_dot_rfm__service__pb2.UpdateRfmPolicyRequest.SerializeToString,
+            crm_dot_customers_dot_v1_dot_rfm__pb2.RfmPolicy.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,10 @@ class RfmServiceStub:
     """Lists how customers score, those of the greatest value first."""
     GetRfmSummary: _grpc.UnaryUnaryMultiCallable[_rfm_service_pb2.GetRfmSummaryRequest, _rfm_pb2.RfmSummary]
     """Returns how many customers lie in each segment and type, and for how much they bought."""
+    GetRfmPolicy: _grpc.UnaryUnaryMultiCallable[_rfm_service_pb2.GetRfmPolicyRequest, _rfm_pb2.RfmPolicy]
+    """Returns what is analysed every night, and how long analyses are kept."""
+    UpdateRfmPolicy: _grpc.UnaryUnaryMultiCallable[_rfm_service_pb2.UpdateRfmPolicyRequest, _rfm_pb2.RfmPolicy]
+    """Changes it. Fails with PERMISSION_DENIED unless the permission reaches everything."""
 
 @_typing.type_check_only
 class RfmServiceAsyncStub(RfmServiceStub):
@@ -72,6 +76,10 @@ class RfmServiceAsyncStub(RfmServiceStub):
     """Lists how customers score, those of the greatest value first."""
     GetRfmSummary: _aio.UnaryUnaryMultiCallable[_rfm_service_pb2.GetRfmSummaryRequest, _rfm_pb2.RfmSummary]  # type: ignore[assignment]
     """Returns how many customers lie in each segment and type, and for how much they bought."""
+    GetRfmPolicy: _aio.UnaryUnaryMultiCallable[_rfm_service_pb2.GetRfmPolicyRequest, _rfm_pb2.RfmPolicy]  # type: ignore[assignment]
+    """Returns what is analysed every night, and how long analyses are kept."""
+    UpdateRfmPolicy: _aio.UnaryUnaryMultiCallable[_rfm_service_pb2.UpdateRfmPolicyRequest, _rfm_pb2.RfmPolicy]  # type: ignore[assignment]
+    """Changes it. Fails with PERMISSION_DENIED unless the permission reaches everything."""
 
 class RfmServiceServicer(metaclass=_abc_1.ABCMeta):
     """Scores customers by how recently, how often and for how much they bought (RFM). Analyses are kept, so that what was
@@ -127,5 +135,21 @@ class RfmServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_rfm_pb2.RfmSummary, _abc.Awaitable[_rfm_pb2.RfmSummary]]:
         """Returns how many customers lie in each segment and type, and for how much they bought."""
+
+    @_abc_1.abstractmethod
+    def GetRfmPolicy(
+        self,
+        request: _rfm_service_pb2.GetRfmPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rfm_pb2.RfmPolicy, _abc.Awaitable[_rfm_pb2.RfmPolicy]]:
+        """Returns what is analysed every night, and how long analyses are kept."""
+
+    @_abc_1.abstractmethod
+    def UpdateRfmPolicy(
+        self,
+        request: _rfm_service_pb2.UpdateRfmPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rfm_pb2.RfmPolicy, _abc.Awaitable[_rfm_pb2.RfmPolicy]]:
+        """Changes it. Fails with PERMISSION_DENIED unless the permission reaches everything."""
 
 def add_RfmServiceServicer_to_server(servicer: RfmServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,32 +22,35 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from crm.common.v1 import entity_pb2 as crm_dot_common_dot_v1_dot_entity__pb2
 from crm.identity.v1 import role_pb2 as crm_dot_identity_dot_v1_dot_role__pb2
 from crm.identity.v1 import user_pb2 as crm_dot_identity_dot_v1_dot_user__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63rm/identity/v1/account.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/identity/v1/role.proto\x1a\x1a\x63rm/identity/v1/user.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x01\n\nInvitation\x12#\n\x04user\x18\x01 \x01(\x0b\x32\x15.crm.identity.v1.User\x12\x0e\n\x06mailed\x18\x02 \x01(\x08\x12\x17\n\x0f\x61\x63tivation_link\x18\x03 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x98\x01\n\rPasswordRules\x12\x12\n\nmin_length\x18\x01 \x01(\x05\x12\x39\n\x10required_classes\x18\x02 \x03(\x0e\x32\x1f.crm.identity.v1.CharacterClass\x12\x15\n\rhistory_count\x18\x03 \x01(\x05\x12\x13\n\x0b\x65xpire_days\x18\x04 \x01(\x05\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\"\xba\x01\n\tMyAccount\x12#\n\x04user\x18\x01 \x01(\x0b\x32\x15.crm.identity.v1.User\x12/\n\x08settings\x18\x02 \x01(\x0b\x32\x1d.crm.identity.v1.UserSettings\x12\x39\n\x0bpermissions\x18\x03 \x03(\x0b\x32$.crm.identity.v1.EffectivePermission\x12\x1c\n\x14must_change_password\x18\x04 \x01(\x08\"j\n\x13\x45\x66\x66\x65\x63tivePermission\x12\x12\n\npermission\x18\x01 \x01(\t\x12*\n\x06scopes\x18\x02 \x03(\x0e\x32\x1a.crm.identity.v1.DataScope\x12\x13\n\x0b\x64\x65partments\x18\x03 \x03(\t\"\xae\x01\n\x0cUserSettings\x12\x0e\n\x06locale\x18\x01 \x01(\t\x12\x11\n\ttime_zone\x18\x02 \x01(\t\x12\x42\n\x15notification_switches\x18\x03 \x03(\x0b\x32#.crm.identity.v1.NotificationSwitch\x12\x12\n\nweb_layout\x18\x04 \x01(\t\x12\x15\n\rmobile_layout\x18\x05 \x01(\t\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"j\n\x12NotificationSwitch\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x35\n\x07\x63hannel\x18\x02 \x01(\x0e\x32$.crm.identity.v1.NotificationChannel\x12\x0f\n\x07\x65nabled\x18\x03 \x01(\x08*\x9e\x01\n\x0e\x43haracterClass\x12\x1f\n\x1b\x43HARACTER_CLASS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43HARACTER_CLASS_LOWER\x10\x01\x12\x19\n\x15\x43HARACTER_CLASS_UPPER\x10\x02\x12\x19\n\x15\x43HARACTER_CLASS_DIGIT\x10\x03\x12\x1a\n\x16\x43HARACTER_CLASS_SYMBOL\x10\x04*{\n\x13NotificationChannel\x12$\n NOTIFICATION_CHANNEL_UNSPECIFIED\x10\x00\x12\x1f\n\x1bNOTIFICATION_CHANNEL_IN_APP\x10\x01\x12\x1d\n\x19NOTIFICATION_CHANNEL_MAIL\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63rm/identity/v1/account.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/common/v1/entity.proto\x1a\x1a\x63rm/identity/v1/role.proto\x1a\x1a\x63rm/identity/v1/user.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x01\n\nInvitation\x12#\n\x04user\x18\x01 \x01(\x0b\x32\x15.crm.identity.v1.User\x12\x0e\n\x06mailed\x18\x02 \x01(\x08\x12\x1d\n\x0f\x61\x63tivation_link\x18\x03 \x01(\tB\x04\xa0\xe7\x18\x01\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x98\x01\n\rPasswordRules\x12\x12\n\nmin_length\x18\x01 \x01(\x05\x12\x39\n\x10required_classes\x18\x02 \x03(\x0e\x32\x1f.crm.identity.v1.CharacterClass\x12\x15\n\rhistory_count\x18\x03 \x01(\x05\x12\x13\n\x0b\x65xpire_days\x18\x04 \x01(\x05\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\"\xba\x01\n\tMyAccount\x12#\n\x04user\x18\x01 \x01(\x0b\x32\x15.crm.identity.v1.User\x12/\n\x08settings\x18\x02 \x01(\x0b\x32\x1d.crm.identity.v1.UserSettings\x12\x39\n\x0bpermissions\x18\x03 \x03(\x0b\x32$.crm.identity.v1.EffectivePermission\x12\x1c\n\x14must_change_password\x18\x04 \x01(\x08\"j\n\x13\x45\x66\x66\x65\x63tivePermission\x12\x12\n\npermission\x18\x01 \x01(\t\x12*\n\x06scopes\x18\x02 \x03(\x0e\x32\x1a.crm.identity.v1.DataScope\x12\x13\n\x0b\x64\x65partments\x18\x03 \x03(\t\"\xae\x01\n\x0cUserSettings\x12\x0e\n\x06locale\x18\x01 \x01(\t\x12\x11\n\ttime_zone\x18\x02 \x01(\t\x12\x42\n\x15notification_switches\x18\x03 \x03(\x0b\x32#.crm.identity.v1.NotificationSwitch\x12\x12\n\nweb_layout\x18\x04 \x01(\t\x12\x15\n\rmobile_layout\x18\x05 \x01(\t\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"j\n\x12NotificationSwitch\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x35\n\x07\x63hannel\x18\x02 \x01(\x0e\x32$.crm.identity.v1.NotificationChannel\x12\x0f\n\x07\x65nabled\x18\x03 \x01(\x08*\x9e\x01\n\x0e\x43haracterClass\x12\x1f\n\x1b\x43HARACTER_CLASS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43HARACTER_CLASS_LOWER\x10\x01\x12\x19\n\x15\x43HARACTER_CLASS_UPPER\x10\x02\x12\x19\n\x15\x43HARACTER_CLASS_DIGIT\x10\x03\x12\x1a\n\x16\x43HARACTER_CLASS_SYMBOL\x10\x04*{\n\x13NotificationChannel\x12$\n NOTIFICATION_CHANNEL_UNSPECIFIED\x10\x00\x12\x1f\n\x1bNOTIFICATION_CHANNEL_IN_APP\x10\x01\x12\x1d\n\x19NOTIFICATION_CHANNEL_MAIL\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.identity.v1.account_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CHARACTERCLASS']._serialized_start=1019
-  _globals['_CHARACTERCLASS']._serialized_end=1177
-  _globals['_NOTIFICATIONCHANNEL']._serialized_start=1179
-  _globals['_NOTIFICATIONCHANNEL']._serialized_end=1302
-  _globals['_INVITATION']._serialized_start=140
-  _globals['_INVITATION']._serialized_end=279
-  _globals['_PASSWORDRULES']._serialized_start=282
-  _globals['_PASSWORDRULES']._serialized_end=434
-  _globals['_MYACCOUNT']._serialized_start=437
-  _globals['_MYACCOUNT']._serialized_end=623
-  _globals['_EFFECTIVEPERMISSION']._serialized_start=625
-  _globals['_EFFECTIVEPERMISSION']._serialized_end=731
-  _globals['_USERSETTINGS']._serialized_start=734
-  _globals['_USERSETTINGS']._serialized_end=908
-  _globals['_NOTIFICATIONSWITCH']._serialized_start=910
-  _globals['_NOTIFICATIONSWITCH']._serialized_end=1016
+  _globals['_INVITATION'].fields_by_name['activation_link']._loaded_options = None
+  _globals['_INVITATION'].fields_by_name['activation_link']._serialized_options = b'\240\347\030\001'
+  _globals['_CHARACTERCLASS']._serialized_start=1053
+  _globals['_CHARACTERCLASS']._serialized_end=1211
+  _globals['_NOTIFICATIONCHANNEL']._serialized_start=1213
+  _globals['_NOTIFICATIONCHANNEL']._serialized_end=1336
+  _globals['_INVITATION']._serialized_start=168
+  _globals['_INVITATION']._serialized_end=313
+  _globals['_PASSWORDRULES']._serialized_start=316
+  _globals['_PASSWORDRULES']._serialized_end=468
+  _globals['_MYACCOUNT']._serialized_start=471
+  _globals['_MYACCOUNT']._serialized_end=657
+  _globals['_EFFECTIVEPERMISSION']._serialized_start=659
+  _globals['_EFFECTIVEPERMISSION']._serialized_end=765
+  _globals['_USERSETTINGS']._serialized_start=768
+  _globals['_USERSETTINGS']._serialized_end=942
+  _globals['_NOTIFICATIONSWITCH']._serialized_start=944
+  _globals['_NOTIFICATIONSWITCH']._serialized_end=1050
 # @@protoc_insertion_point(module_scope)

@@ -23,18 +23,21 @@ _sym_db = _symbol_database.Default()
 
 
 from crm.common.v1 import access_pb2 as crm_dot_common_dot_v1_dot_access__pb2
+from crm.common.v1 import entity_pb2 as crm_dot_common_dot_v1_dot_entity__pb2
 from crm.identity.v1 import client_pb2 as crm_dot_identity_dot_v1_dot_client__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$crm/identity/v1/client_service.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1c\x63rm/identity/v1/client.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\" \n\x10GetClientRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x83\x01\n\x13UpdateClientRequest\x12\'\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x17.crm.identity.v1.Client\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"y\n\x19RotateClientSecretRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1a\n\roverlap_hours\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\tB\x10\n\x0e_overlap_hours\";\n\x12ListClientsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"X\n\x13ListClientsResponse\x12(\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x17.crm.identity.v1.Client\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"R\n\x13\x43reateClientRequest\x12\'\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x17.crm.identity.v1.Client\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"R\n\x10\x43lientWithSecret\x12\'\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x17.crm.identity.v1.Client\x12\x15\n\rclient_secret\x18\x02 \x01(\t\"7\n\x13\x44\x65leteClientRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t2\x87\x05\n\rClientService\x12Z\n\tGetClient\x12!.crm.identity.v1.GetClientRequest\x1a\x17.crm.identity.v1.Client\"\x11\x8a\xe7\x18\r\n\x0b\x63lient.read\x12k\n\x0bListClients\x12#.crm.identity.v1.ListClientsRequest\x1a$.crm.identity.v1.ListClientsResponse\"\x11\x8a\xe7\x18\r\n\x0b\x63lient.read\x12l\n\x0c\x43reateClient\x12$.crm.identity.v1.CreateClientRequest\x1a!.crm.identity.v1.ClientWithSecret\"\x13\x8a\xe7\x18\x0f\n\rclient.create\x12\x62\n\x0cUpdateClient\x12$.crm.identity.v1.UpdateClientRequest\x1a\x17.crm.identity.v1.Client\"\x13\x8a\xe7\x18\x0f\n\rclient.update\x12x\n\x12RotateClientSecret\x12*.crm.identity.v1.RotateClientSecretRequest\x1a!.crm.identity.v1.ClientWithSecret\"\x13\x8a\xe7\x18\x0f\n\rclient.update\x12\x61\n\x0c\x44\x65leteClient\x12$.crm.identity.v1.DeleteClientRequest\x1a\x16.google.protobuf.Empty\"\x13\x8a\xe7\x18\x0f\n\rclient.deleteb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$crm/identity/v1/client_service.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1a\x63rm/common/v1/entity.proto\x1a\x1c\x63rm/identity/v1/client.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\" \n\x10GetClientRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x83\x01\n\x13UpdateClientRequest\x12\'\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x17.crm.identity.v1.Client\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"y\n\x19RotateClientSecretRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1a\n\roverlap_hours\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\tB\x10\n\x0e_overlap_hours\";\n\x12ListClientsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"X\n\x13ListClientsResponse\x12(\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x17.crm.identity.v1.Client\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"R\n\x13\x43reateClientRequest\x12\'\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x17.crm.identity.v1.Client\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"X\n\x10\x43lientWithSecret\x12\'\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x17.crm.identity.v1.Client\x12\x1b\n\rclient_secret\x18\x02 \x01(\tB\x04\xa0\xe7\x18\x01\"7\n\x13\x44\x65leteClientRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t2\x87\x05\n\rClientService\x12Z\n\tGetClient\x12!.crm.identity.v1.GetClientRequest\x1a\x17.crm.identity.v1.Client\"\x11\x8a\xe7\x18\r\n\x0b\x63lient.read\x12k\n\x0bListClients\x12#.crm.identity.v1.ListClientsRequest\x1a$.crm.identity.v1.ListClientsResponse\"\x11\x8a\xe7\x18\r\n\x0b\x63lient.read\x12l\n\x0c\x43reateClient\x12$.crm.identity.v1.CreateClientRequest\x1a!.crm.identity.v1.ClientWithSecret\"\x13\x8a\xe7\x18\x0f\n\rclient.create\x12\x62\n\x0cUpdateClient\x12$.crm.identity.v1.UpdateClientRequest\x1a\x17.crm.identity.v1.Client\"\x13\x8a\xe7\x18\x0f\n\rclient.update\x12x\n\x12RotateClientSecret\x12*.crm.identity.v1.RotateClientSecretRequest\x1a!.crm.identity.v1.ClientWithSecret\"\x13\x8a\xe7\x18\x0f\n\rclient.update\x12\x61\n\x0c\x44\x65leteClient\x12$.crm.identity.v1.DeleteClientRequest\x1a\x16.google.protobuf.Empty\"\x13\x8a\xe7\x18\x0f\n\rclient.deleteb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.identity.v1.client_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CLIENTWITHSECRET'].fields_by_name['client_secret']._loaded_options = None
+  _globals['_CLIENTWITHSECRET'].fields_by_name['client_secret']._serialized_options = b'\240\347\030\001'
   _globals['_CLIENTSERVICE'].methods_by_name['GetClient']._loaded_options = None
   _globals['_CLIENTSERVICE'].methods_by_name['GetClient']._serialized_options = b'\212\347\030\r\n\013client.read'
   _globals['_CLIENTSERVICE'].methods_by_name['ListClients']._loaded_options = None
@@ -47,22 +50,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLIENTSERVICE'].methods_by_name['RotateClientSecret']._serialized_options = b'\212\347\030\017\n\rclient.update'
   _globals['_CLIENTSERVICE'].methods_by_name['DeleteClient']._loaded_options = None
   _globals['_CLIENTSERVICE'].methods_by_name['DeleteClient']._serialized_options = b'\212\347\030\017\n\rclient.delete'
-  _globals['_GETCLIENTREQUEST']._serialized_start=178
-  _globals['_GETCLIENTREQUEST']._serialized_end=210
-  _globals['_UPDATECLIENTREQUEST']._serialized_start=213
-  _globals['_UPDATECLIENTREQUEST']._serialized_end=344
-  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_start=346
-  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_end=467
-  _globals['_LISTCLIENTSREQUEST']._serialized_start=469
-  _globals['_LISTCLIENTSREQUEST']._serialized_end=528
-  _globals['_LISTCLIENTSRESPONSE']._serialized_start=530
-  _globals['_LISTCLIENTSRESPONSE']._serialized_end=618
-  _globals['_CREATECLIENTREQUEST']._serialized_start=620
-  _globals['_CREATECLIENTREQUEST']._serialized_end=702
-  _globals['_CLIENTWITHSECRET']._serialized_start=704
-  _globals['_CLIENTWITHSECRET']._serialized_end=786
-  _globals['_DELETECLIENTREQUEST']._serialized_start=788
-  _globals['_DELETECLIENTREQUEST']._serialized_end=843
-  _globals['_CLIENTSERVICE']._serialized_start=846
-  _globals['_CLIENTSERVICE']._serialized_end=1493
+  _globals['_GETCLIENTREQUEST']._serialized_start=206
+  _globals['_GETCLIENTREQUEST']._serialized_end=238
+  _globals['_UPDATECLIENTREQUEST']._serialized_start=241
+  _globals['_UPDATECLIENTREQUEST']._serialized_end=372
+  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_start=374
+  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_end=495
+  _globals['_LISTCLIENTSREQUEST']._serialized_start=497
+  _globals['_LISTCLIENTSREQUEST']._serialized_end=556
+  _globals['_LISTCLIENTSRESPONSE']._serialized_start=558
+  _globals['_LISTCLIENTSRESPONSE']._serialized_end=646
+  _globals['_CREATECLIENTREQUEST']._serialized_start=648
+  _globals['_CREATECLIENTREQUEST']._serialized_end=730
+  _globals['_CLIENTWITHSECRET']._serialized_start=732
+  _globals['_CLIENTWITHSECRET']._serialized_end=820
+  _globals['_DELETECLIENTREQUEST']._serialized_start=822
+  _globals['_DELETECLIENTREQUEST']._serialized_end=877
+  _globals['_CLIENTSERVICE']._serialized_start=880
+  _globals['_CLIENTSERVICE']._serialized_end=1527
 # @@protoc_insertion_point(module_scope)

@@ -23,32 +23,37 @@ _sym_db = _symbol_database.Default()
 
 
 from crm.common.v1 import handover_pb2 as crm_dot_common_dot_v1_dot_handover__pb2
+from crm.identity.v1 import role_pb2 as crm_dot_identity_dot_v1_dot_role__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63rm/identity/v1/events.proto\x12\x0f\x63rm.identity.v1\x1a\x1c\x63rm/common/v1/handover.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\x01\n\x0bUserChanged\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x12\n\ndepartment\x18\x04 \x01(\t\x12\x17\n\x0f\x64\x65partment_path\x18\x05 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x06 \x01(\x08\x12\x10\n\x08username\x18\x07 \x01(\t\x12\x0f\n\x07partner\x18\x15 \x01(\t\"\x92\x01\n\x11\x44\x65partmentChanged\x12\x12\n\ndepartment\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x15\n\rprevious_path\x18\x05 \x01(\t\x12\x0c\n\x04head\x18\x06 \x01(\t\x12\x0f\n\x07theatre\x18\x07 \x01(\x08\"M\n\x11\x44\x65partmentDeleted\x12\x12\n\ndepartment\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x13\n\x0bmerged_into\x18\x03 \x01(\t\"\xdb\x02\n\x13OrganisationChanged\x12\x14\n\x0corganisation\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\x12\x10\n\x08\x63urrency\x18\x05 \x01(\t\x12\x11\n\ttime_zone\x18\x06 \x01(\t\x12\x1f\n\x17\x66iscal_year_start_month\x18\x07 \x01(\x05\x12\x1d\n\x15\x66iscal_year_start_day\x18\x08 \x01(\x05\x12\x19\n\x11\x66irst_day_of_week\x18\t \x01(\x05\x12+\n\x06weekly\x18\n \x03(\x0b\x32\x1b.crm.identity.v1.WorkingDay\x12,\n\x07special\x18\x0b \x03(\x0b\x32\x1b.crm.identity.v1.WorkingDay\x12\x1c\n\x14statutory_until_year\x18\x0c \x01(\x05\"<\n\nWorkingDay\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\t\x12\x0f\n\x07windows\x18\x02 \x03(\t\x12\x10\n\x08ordinary\x18\x03 \x01(\x08\"&\n\x16PasswordResetRequested\x12\x0c\n\x04user\x18\x01 \x01(\t\"\xba\x01\n\x12OffboardingStarted\x12\x13\n\x0boffboarding\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\x05\x12*\n\x04user\x18\x03 \x01(\x0b\x32\x1c.crm.identity.v1.UserChanged\x12*\n\x05rules\x18\x04 \x03(\x0b\x32\x1b.crm.common.v1.HandoverRule\x12\x19\n\x11\x64\x65\x66\x61ult_successor\x18\x05 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\"\x82\x01\n\x15PersonalDataRequested\x12\x0f\n\x07request\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07records\x18\x03 \x03(\t\x12\x0e\n\x06places\x18\x04 \x03(\t\x12\x1a\n\x12sealed_identifiers\x18\x05 \x01(\x0c\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\"\x94\x01\n\x10LegalHoldChanged\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07records\x18\x03 \x03(\t\x12\x0f\n\x07\x64igests\x18\x04 \x03(\x0c\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tive\x18\x06 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63rm/identity/v1/events.proto\x12\x0f\x63rm.identity.v1\x1a\x1c\x63rm/common/v1/handover.proto\x1a\x1a\x63rm/identity/v1/role.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\x01\n\x0bUserChanged\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x12\n\ndepartment\x18\x04 \x01(\t\x12\x17\n\x0f\x64\x65partment_path\x18\x05 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x06 \x01(\x08\x12\x10\n\x08username\x18\x07 \x01(\t\x12\x0f\n\x07partner\x18\x15 \x01(\t\x12\r\n\x05roles\x18( \x03(\t\"\x85\x01\n\x0bRoleChanged\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12&\n\x06grants\x18\x03 \x03(\x0b\x32\x16.crm.identity.v1.Grant\x12/\n\x0b\x66ield_rules\x18\x04 \x03(\x0b\x32\x1a.crm.identity.v1.FieldRule\",\n\x0bRoleDeleted\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\x92\x01\n\x11\x44\x65partmentChanged\x12\x12\n\ndepartment\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x15\n\rprevious_path\x18\x05 \x01(\t\x12\x0c\n\x04head\x18\x06 \x01(\t\x12\x0f\n\x07theatre\x18\x07 \x01(\x08\"M\n\x11\x44\x65partmentDeleted\x12\x12\n\ndepartment\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x13\n\x0bmerged_into\x18\x03 \x01(\t\"\xdb\x02\n\x13OrganisationChanged\x12\x14\n\x0corganisation\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\x12\x10\n\x08\x63urrency\x18\x05 \x01(\t\x12\x11\n\ttime_zone\x18\x06 \x01(\t\x12\x1f\n\x17\x66iscal_year_start_month\x18\x07 \x01(\x05\x12\x1d\n\x15\x66iscal_year_start_day\x18\x08 \x01(\x05\x12\x19\n\x11\x66irst_day_of_week\x18\t \x01(\x05\x12+\n\x06weekly\x18\n \x03(\x0b\x32\x1b.crm.identity.v1.WorkingDay\x12,\n\x07special\x18\x0b \x03(\x0b\x32\x1b.crm.identity.v1.WorkingDay\x12\x1c\n\x14statutory_until_year\x18\x0c \x01(\x05\"<\n\nWorkingDay\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\t\x12\x0f\n\x07windows\x18\x02 \x03(\t\x12\x10\n\x08ordinary\x18\x03 \x01(\x08\"&\n\x16PasswordResetRequested\x12\x0c\n\x04user\x18\x01 \x01(\t\"\xba\x01\n\x12OffboardingStarted\x12\x13\n\x0boffboarding\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\x05\x12*\n\x04user\x18\x03 \x01(\x0b\x32\x1c.crm.identity.v1.UserChanged\x12*\n\x05rules\x18\x04 \x03(\x0b\x32\x1b.crm.common.v1.HandoverRule\x12\x19\n\x11\x64\x65\x66\x61ult_successor\x18\x05 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\"\xba\x01\n\x15PersonalDataRequested\x12\x0f\n\x07request\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07records\x18\x03 \x03(\t\x12\x0e\n\x06places\x18\x04 \x03(\t\x12\x1a\n\x12sealed_identifiers\x18\x05 \x01(\x0c\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\x36\n\x0blegal_holds\x18\x07 \x03(\x0b\x32!.crm.identity.v1.LegalHoldChanged\"\x94\x01\n\x10LegalHoldChanged\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07records\x18\x03 \x03(\t\x12\x0f\n\x07\x64igests\x18\x04 \x03(\x0c\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tive\x18\x06 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.identity.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_USERCHANGED']._serialized_start=113
-  _globals['_USERCHANGED']._serialized_end=275
-  _globals['_DEPARTMENTCHANGED']._serialized_start=278
-  _globals['_DEPARTMENTCHANGED']._serialized_end=424
-  _globals['_DEPARTMENTDELETED']._serialized_start=426
-  _globals['_DEPARTMENTDELETED']._serialized_end=503
-  _globals['_ORGANISATIONCHANGED']._serialized_start=506
-  _globals['_ORGANISATIONCHANGED']._serialized_end=853
-  _globals['_WORKINGDAY']._serialized_start=855
-  _globals['_WORKINGDAY']._serialized_end=915
-  _globals['_PASSWORDRESETREQUESTED']._serialized_start=917
-  _globals['_PASSWORDRESETREQUESTED']._serialized_end=955
-  _globals['_OFFBOARDINGSTARTED']._serialized_start=958
-  _globals['_OFFBOARDINGSTARTED']._serialized_end=1144
-  _globals['_PERSONALDATAREQUESTED']._serialized_start=1147
-  _globals['_PERSONALDATAREQUESTED']._serialized_end=1277
-  _globals['_LEGALHOLDCHANGED']._serialized_start=1280
-  _globals['_LEGALHOLDCHANGED']._serialized_end=1428
+  _globals['_USERCHANGED']._serialized_start=141
+  _globals['_USERCHANGED']._serialized_end=318
+  _globals['_ROLECHANGED']._serialized_start=321
+  _globals['_ROLECHANGED']._serialized_end=454
+  _globals['_ROLEDELETED']._serialized_start=456
+  _globals['_ROLEDELETED']._serialized_end=500
+  _globals['_DEPARTMENTCHANGED']._serialized_start=503
+  _globals['_DEPARTMENTCHANGED']._serialized_end=649
+  _globals['_DEPARTMENTDELETED']._serialized_start=651
+  _globals['_DEPARTMENTDELETED']._serialized_end=728
+  _globals['_ORGANISATIONCHANGED']._serialized_start=731
+  _globals['_ORGANISATIONCHANGED']._serialized_end=1078
+  _globals['_WORKINGDAY']._serialized_start=1080
+  _globals['_WORKINGDAY']._serialized_end=1140
+  _globals['_PASSWORDRESETREQUESTED']._serialized_start=1142
+  _globals['_PASSWORDRESETREQUESTED']._serialized_end=1180
+  _globals['_OFFBOARDINGSTARTED']._serialized_start=1183
+  _globals['_OFFBOARDINGSTARTED']._serialized_end=1369
+  _globals['_PERSONALDATAREQUESTED']._serialized_start=1372
+  _globals['_PERSONALDATAREQUESTED']._serialized_end=1558
+  _globals['_LEGALHOLDCHANGED']._serialized_start=1561
+  _globals['_LEGALHOLDCHANGED']._serialized_end=1709
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from crm.common.v1 import handover_pb2 as _handover_pb2
+from crm.identity.v1 import role_pb2 as _role_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -34,6 +35,7 @@ class UserChanged(_message.Message):
     ACTIVE_FIELD_NUMBER: _builtins.int
     USERNAME_FIELD_NUMBER: _builtins.int
     PARTNER_FIELD_NUMBER: _builtins.int
+    ROLES_FIELD_NUMBER: _builtins.int
     user: _builtins.str
     """The user, `users/{uuid}`."""
     version: _builtins.int
@@ -50,6 +52,10 @@ class UserChanged(_message.Message):
     """The login name."""
     partner: _builtins.str
     """The partner the user belongs to, `partners/{uuid}`; empty for an employee."""
+    @_builtins.property
+    def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The roles that the user holds, `roles/{uuid}`."""
+
     def __init__(
         self,
         *,
@@ -61,14 +67,79 @@ class UserChanged(_message.Message):
         active: _builtins.bool = ...,
         username: _builtins.str = ...,
         partner: _builtins.str = ...,
+        roles: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "department", b"department", "department_path", b"department_path", "display_name", b"display_name", "partner", b"partner", "user", b"user", "username", b"username", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "department", b"department", "department_path", b"department_path", "display_name", b"display_name", "partner", b"partner", "roles", b"roles", "user", b"user", "username", b"username", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UserChanged: _TypeAlias = UserChanged  # noqa: Y015
+
+@_typing.final
+class RoleChanged(_message.Message):
+    """A role was created or changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    GRANTS_FIELD_NUMBER: _builtins.int
+    FIELD_RULES_FIELD_NUMBER: _builtins.int
+    role: _builtins.str
+    """The role, `roles/{uuid}`."""
+    version: _builtins.int
+    """Grows with every change of the role."""
+    @_builtins.property
+    def grants(self) -> _containers.RepeatedCompositeFieldContainer[_role_pb2.Grant]:
+        """What it grants."""
+
+    @_builtins.property
+    def field_rules(self) -> _containers.RepeatedCompositeFieldContainer[_role_pb2.FieldRule]:
+        """What it keeps from its holders of single fields."""
+
+    def __init__(
+        self,
+        *,
+        role: _builtins.str = ...,
+        version: _builtins.int = ...,
+        grants: _abc.Iterable[_role_pb2.Grant] | None = ...,
+        field_rules: _abc.Iterable[_role_pb2.FieldRule] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field_rules", b"field_rules", "grants", b"grants", "role", b"role", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RoleChanged: _TypeAlias = RoleChanged  # noqa: Y015
+
+@_typing.final
+class RoleDeleted(_message.Message):
+    """A role was deleted. Nobody held it any more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    role: _builtins.str
+    """The role, `roles/{uuid}`."""
+    version: _builtins.int
+    """Its last version."""
+    def __init__(
+        self,
+        *,
+        role: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["role", b"role", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RoleDeleted: _TypeAlias = RoleDeleted  # noqa: Y015
 
 @_typing.final
 class DepartmentChanged(_message.Message):
@@ -334,6 +405,7 @@ class PersonalDataRequested(_message.Message):
     PLACES_FIELD_NUMBER: _builtins.int
     SEALED_IDENTIFIERS_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    LEGAL_HOLDS_FIELD_NUMBER: _builtins.int
     request: _builtins.str
     """The request, `personalDataRequests/{uuid}`."""
     kind: _builtins.str
@@ -350,6 +422,10 @@ class PersonalDataRequested(_message.Message):
     def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Records of others in whose texts the person may be named."""
 
+    @_builtins.property
+    def legal_holds(self) -> _containers.RepeatedCompositeFieldContainer[Global___LegalHoldChanged]:
+        """The legal holds in force when the request was accepted, which may come by themselves only later."""
+
     def __init__(
         self,
         *,
@@ -359,10 +435,11 @@ class PersonalDataRequested(_message.Message):
         places: _abc.Iterable[_builtins.str] | None = ...,
         sealed_identifiers: _builtins.bytes = ...,
         actor: _builtins.str = ...,
+        legal_holds: _abc.Iterable[Global___LegalHoldChanged] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "kind", b"kind", "places", b"places", "records", b"records", "request", b"request", "sealed_identifiers", b"sealed_identifiers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "kind", b"kind", "legal_holds", b"legal_holds", "places", b"places", "records", b"records", "request", b"request", "sealed_identifiers", b"sealed_identifiers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

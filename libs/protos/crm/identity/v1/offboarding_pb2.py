@@ -27,7 +27,7 @@ from crm.common.v1 import job_pb2 as crm_dot_common_dot_v1_dot_job__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!crm/identity/v1/offboarding.proto\x12\x0f\x63rm.identity.v1\x1a\x1c\x63rm/common/v1/handover.proto\x1a\x17\x63rm/common/v1/job.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x92\x03\n\x0bOffboarding\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.crm.common.v1.JobState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12*\n\x05rules\x18\x05 \x03(\x0b\x32\x1b.crm.common.v1.HandoverRule\x12\x19\n\x11\x64\x65\x66\x61ult_successor\x18\x06 \x01(\t\x12\x38\n\x0b\x64\x65partments\x18\x07 \x03(\x0b\x32#.crm.identity.v1.RelievedDepartment\x12/\n\x05parts\x18\x08 \x03(\x0b\x32 .crm.identity.v1.OffboardingPart\x12\r\n\x05round\x18\t \x01(\x05\x12\x0f\n\x07\x63reator\x18\n \x01(\t\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"6\n\x12RelievedDepartment\x12\x12\n\ndepartment\x18\x01 \x01(\t\x12\x0c\n\x04head\x18\x02 \x01(\t\"\xcd\x02\n\x0fOffboardingPart\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x02 \x01(\t\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.crm.common.v1.JobState\x12\x0e\n\x06\x62\x65\x66ore\x18\x04 \x01(\x03\x12\r\n\x05moved\x18\x05 \x01(\x03\x12\x11\n\twithdrawn\x18\x06 \x01(\x03\x12\x0c\n\x04left\x18\x07 \x01(\x03\x12\r\n\x05\x61\x66ter\x18\x08 \x01(\x03\x12@\n\x08\x61ttached\x18\t \x03(\x0b\x32..crm.identity.v1.OffboardingPart.AttachedEntry\x12\x16\n\x0e\x66\x61ilure_reason\x18\n \x01(\t\x12\x17\n\x0f\x66\x61ilure_message\x18\x0b \x01(\t\x1a/\n\rAttachedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!crm/identity/v1/offboarding.proto\x12\x0f\x63rm.identity.v1\x1a\x1c\x63rm/common/v1/handover.proto\x1a\x17\x63rm/common/v1/job.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x03\n\x0bOffboarding\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.crm.common.v1.JobState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12*\n\x05rules\x18\x05 \x03(\x0b\x32\x1b.crm.common.v1.HandoverRule\x12\x19\n\x11\x64\x65\x66\x61ult_successor\x18\x06 \x01(\t\x12\x38\n\x0b\x64\x65partments\x18\x07 \x03(\x0b\x32#.crm.identity.v1.RelievedDepartment\x12/\n\x05parts\x18\x08 \x03(\x0b\x32 .crm.identity.v1.OffboardingPart\x12\r\n\x05round\x18\t \x01(\x05\x12\x0f\n\x07\x63reator\x18\n \x01(\t\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11handed_over_views\x18\r \x01(\x05\"6\n\x12RelievedDepartment\x12\x12\n\ndepartment\x18\x01 \x01(\t\x12\x0c\n\x04head\x18\x02 \x01(\t\"\xcd\x02\n\x0fOffboardingPart\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x02 \x01(\t\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.crm.common.v1.JobState\x12\x0e\n\x06\x62\x65\x66ore\x18\x04 \x01(\x03\x12\r\n\x05moved\x18\x05 \x01(\x03\x12\x11\n\twithdrawn\x18\x06 \x01(\x03\x12\x0c\n\x04left\x18\x07 \x01(\x03\x12\r\n\x05\x61\x66ter\x18\x08 \x01(\x03\x12@\n\x08\x61ttached\x18\t \x03(\x0b\x32..crm.identity.v1.OffboardingPart.AttachedEntry\x12\x16\n\x0e\x66\x61ilure_reason\x18\n \x01(\t\x12\x17\n\x0f\x66\x61ilure_message\x18\x0b \x01(\t\x1a/\n\rAttachedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,11 +37,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OFFBOARDINGPART_ATTACHEDENTRY']._loaded_options = None
   _globals['_OFFBOARDINGPART_ATTACHEDENTRY']._serialized_options = b'8\001'
   _globals['_OFFBOARDING']._serialized_start=143
-  _globals['_OFFBOARDING']._serialized_end=545
-  _globals['_RELIEVEDDEPARTMENT']._serialized_start=547
-  _globals['_RELIEVEDDEPARTMENT']._serialized_end=601
-  _globals['_OFFBOARDINGPART']._serialized_start=604
-  _globals['_OFFBOARDINGPART']._serialized_end=937
-  _globals['_OFFBOARDINGPART_ATTACHEDENTRY']._serialized_start=890
-  _globals['_OFFBOARDINGPART_ATTACHEDENTRY']._serialized_end=937
+  _globals['_OFFBOARDING']._serialized_end=572
+  _globals['_RELIEVEDDEPARTMENT']._serialized_start=574
+  _globals['_RELIEVEDDEPARTMENT']._serialized_end=628
+  _globals['_OFFBOARDINGPART']._serialized_start=631
+  _globals['_OFFBOARDINGPART']._serialized_end=964
+  _globals['_OFFBOARDINGPART_ATTACHEDENTRY']._serialized_start=917
+  _globals['_OFFBOARDINGPART_ATTACHEDENTRY']._serialized_end=964
 # @@protoc_insertion_point(module_scope)

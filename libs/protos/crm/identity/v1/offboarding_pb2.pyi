@@ -39,6 +39,7 @@ class Offboarding(_message.Message):
     CREATOR_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    HANDED_OVER_VIEWS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `offboardings/{uuid}`."""
     user: _builtins.str
@@ -53,6 +54,8 @@ class Offboarding(_message.Message):
     """How often it was started, retries included."""
     creator: _builtins.str
     """Who started it."""
+    handed_over_views: _builtins.int
+    """The views that the person shared with departments, which the default successor looks after from then on."""
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[_handover_pb2.HandoverRule]:
         """Who gets what; see `default_successor` for the rest."""
@@ -88,10 +91,11 @@ class Offboarding(_message.Message):
         creator: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        handed_over_views: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "creator", b"creator", "default_successor", b"default_successor", "departments", b"departments", "end_time", b"end_time", "name", b"name", "parts", b"parts", "reason", b"reason", "round", b"round", "rules", b"rules", "state", b"state", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "creator", b"creator", "default_successor", b"default_successor", "departments", b"departments", "end_time", b"end_time", "handed_over_views", b"handed_over_views", "name", b"name", "parts", b"parts", "reason", b"reason", "round", b"round", "rules", b"rules", "state", b"state", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

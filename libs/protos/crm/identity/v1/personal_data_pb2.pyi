@@ -240,7 +240,7 @@ class PersonalDataPart(_message.Message):
     """True once it is done."""
     @_builtins.property
     def found(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Records about the person, by kind, e.g. `contact`."""
+        """Records about the person, by kind, e.g. `contact`. Those that the law keeps, e.g. `purchase`, are counted here alone."""
 
     @_builtins.property
     def erased(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:

@@ -86,7 +86,9 @@ class PersonalDataServiceServicer:
     """
 
     def CreatePersonalDataRequest(self, request, context):
-        """Starts to export or erase the data about a person in all services.
+        """Starts to export or erase the data about a person in all services. An erasure fails with FAILED_PRECONDITION and the
+        reason LEGAL_HOLD while a legal hold keeps the person's data, or USER_ACTIVE if the person may sign in: let the user
+        leave first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,7 +109,8 @@ class PersonalDataServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateLegalHold(self, request, context):
-        """Keeps the data about a person from being erased or deleted.
+        """Keeps the data about a person from being erased, deleted or merged away, what was deleted in the last 30 days
+        included.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

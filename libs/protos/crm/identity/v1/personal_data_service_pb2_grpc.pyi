@@ -38,13 +38,18 @@ class PersonalDataServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PersonalDataServiceAsyncStub: ...
     CreatePersonalDataRequest: _grpc.UnaryUnaryMultiCallable[_personal_data_service_pb2.CreatePersonalDataRequestRequest, _personal_data_pb2.PersonalDataRequest]
-    """Starts to export or erase the data about a person in all services."""
+    """Starts to export or erase the data about a person in all services. An erasure fails with FAILED_PRECONDITION and the
+    reason LEGAL_HOLD while a legal hold keeps the person's data, or USER_ACTIVE if the person may sign in: let the user
+    leave first.
+    """
     GetPersonalDataRequest: _grpc.UnaryUnaryMultiCallable[_personal_data_service_pb2.GetPersonalDataRequestRequest, _personal_data_pb2.PersonalDataRequest]
     """Returns a request with its progress."""
     ListPersonalDataRequests: _grpc.UnaryUnaryMultiCallable[_personal_data_service_pb2.ListPersonalDataRequestsRequest, _personal_data_service_pb2.ListPersonalDataRequestsResponse]
     """Lists requests, newest first."""
     CreateLegalHold: _grpc.UnaryUnaryMultiCallable[_personal_data_service_pb2.CreateLegalHoldRequest, _personal_data_pb2.LegalHold]
-    """Keeps the data about a person from being erased or deleted."""
+    """Keeps the data about a person from being erased, deleted or merged away, what was deleted in the last 30 days
+    included.
+    """
     GetLegalHold: _grpc.UnaryUnaryMultiCallable[_personal_data_service_pb2.GetLegalHoldRequest, _personal_data_pb2.LegalHold]
     """Returns a legal hold."""
     ListLegalHolds: _grpc.UnaryUnaryMultiCallable[_personal_data_service_pb2.ListLegalHoldsRequest, _personal_data_service_pb2.ListLegalHoldsResponse]
@@ -62,13 +67,18 @@ class PersonalDataServiceAsyncStub(PersonalDataServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreatePersonalDataRequest: _aio.UnaryUnaryMultiCallable[_personal_data_service_pb2.CreatePersonalDataRequestRequest, _personal_data_pb2.PersonalDataRequest]  # type: ignore[assignment]
-    """Starts to export or erase the data about a person in all services."""
+    """Starts to export or erase the data about a person in all services. An erasure fails with FAILED_PRECONDITION and the
+    reason LEGAL_HOLD while a legal hold keeps the person's data, or USER_ACTIVE if the person may sign in: let the user
+    leave first.
+    """
     GetPersonalDataRequest: _aio.UnaryUnaryMultiCallable[_personal_data_service_pb2.GetPersonalDataRequestRequest, _personal_data_pb2.PersonalDataRequest]  # type: ignore[assignment]
     """Returns a request with its progress."""
     ListPersonalDataRequests: _aio.UnaryUnaryMultiCallable[_personal_data_service_pb2.ListPersonalDataRequestsRequest, _personal_data_service_pb2.ListPersonalDataRequestsResponse]  # type: ignore[assignment]
     """Lists requests, newest first."""
     CreateLegalHold: _aio.UnaryUnaryMultiCallable[_personal_data_service_pb2.CreateLegalHoldRequest, _personal_data_pb2.LegalHold]  # type: ignore[assignment]
-    """Keeps the data about a person from being erased or deleted."""
+    """Keeps the data about a person from being erased, deleted or merged away, what was deleted in the last 30 days
+    included.
+    """
     GetLegalHold: _aio.UnaryUnaryMultiCallable[_personal_data_service_pb2.GetLegalHoldRequest, _personal_data_pb2.LegalHold]  # type: ignore[assignment]
     """Returns a legal hold."""
     ListLegalHolds: _aio.UnaryUnaryMultiCallable[_personal_data_service_pb2.ListLegalHoldsRequest, _personal_data_service_pb2.ListLegalHoldsResponse]  # type: ignore[assignment]
@@ -89,7 +99,10 @@ class PersonalDataServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _personal_data_service_pb2.CreatePersonalDataRequestRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_personal_data_pb2.PersonalDataRequest, _abc.Awaitable[_personal_data_pb2.PersonalDataRequest]]:
-        """Starts to export or erase the data about a person in all services."""
+        """Starts to export or erase the data about a person in all services. An erasure fails with FAILED_PRECONDITION and the
+        reason LEGAL_HOLD while a legal hold keeps the person's data, or USER_ACTIVE if the person may sign in: let the user
+        leave first.
+        """
 
     @_abc_1.abstractmethod
     def GetPersonalDataRequest(
@@ -113,7 +126,9 @@ class PersonalDataServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _personal_data_service_pb2.CreateLegalHoldRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_personal_data_pb2.LegalHold, _abc.Awaitable[_personal_data_pb2.LegalHold]]:
-        """Keeps the data about a person from being erased or deleted."""
+        """Keeps the data about a person from being erased, deleted or merged away, what was deleted in the last 30 days
+        included.
+        """
 
     @_abc_1.abstractmethod
     def GetLegalHold(

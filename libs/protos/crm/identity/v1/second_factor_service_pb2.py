@@ -23,17 +23,24 @@ _sym_db = _symbol_database.Default()
 
 
 from crm.common.v1 import access_pb2 as crm_dot_common_dot_v1_dot_access__pb2
+from crm.common.v1 import entity_pb2 as crm_dot_common_dot_v1_dot_entity__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+crm/identity/v1/second_factor_service.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1a\n\x18GetMySecondFactorRequest\"\x80\x01\n\x0cSecondFactor\x12\x0f\n\x07\x65nabled\x18\x01 \x01(\x08\x12\x10\n\x08required\x18\x02 \x01(\x08\x12\x30\n\x0c\x63onfirm_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13recovery_codes_left\x18\x04 \x01(\x05\"/\n\x19\x42\x65ginTotpEnrolmentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"]\n\rTotpEnrolment\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0e\n\x06secret\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"6\n\x12\x43onfirmTotpRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x1e\n\rRecoveryCodes\x12\r\n\x05\x63odes\x18\x01 \x03(\t\"=\n\x19RenewRecoveryCodesRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"H\n\x12\x44isableTotpRequest\x12\x10\n\x08password\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"<\n\x18ResetSecondFactorRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t2\xf5\x04\n\x13SecondFactorService\x12g\n\x11GetMySecondFactor\x12).crm.identity.v1.GetMySecondFactorRequest\x1a\x1d.crm.identity.v1.SecondFactor\"\x08\x8a\xe7\x18\x04\x18\x01 \x01\x12j\n\x12\x42\x65ginTotpEnrolment\x12*.crm.identity.v1.BeginTotpEnrolmentRequest\x1a\x1e.crm.identity.v1.TotpEnrolment\"\x08\x8a\xe7\x18\x04\x18\x01 \x01\x12\\\n\x0b\x43onfirmTotp\x12#.crm.identity.v1.ConfirmTotpRequest\x1a\x1e.crm.identity.v1.RecoveryCodes\"\x08\x8a\xe7\x18\x04\x18\x01 \x01\x12j\n\x12RenewRecoveryCodes\x12*.crm.identity.v1.RenewRecoveryCodesRequest\x1a\x1e.crm.identity.v1.RecoveryCodes\"\x08\x8a\xe7\x18\x04\x18\x01 \x01\x12T\n\x0b\x44isableTotp\x12#.crm.identity.v1.DisableTotpRequest\x1a\x16.google.protobuf.Empty\"\x08\x8a\xe7\x18\x04\x18\x01 \x01\x12i\n\x11ResetSecondFactor\x12).crm.identity.v1.ResetSecondFactorRequest\x1a\x16.google.protobuf.Empty\"\x11\x8a\xe7\x18\r\n\x0buser.updateb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+crm/identity/v1/second_factor_service.proto\x12\x0f\x63rm.identity.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1a\x63rm/common/v1/entity.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1a\n\x18GetMySecondFactorRequest\"\x80\x01\n\x0cSecondFactor\x12\x0f\n\x07\x65nabled\x18\x01 \x01(\x08\x12\x10\n\x08required\x18\x02 \x01(\x08\x12\x30\n\x0c\x63onfirm_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13recovery_codes_left\x18\x04 \x01(\x05\"/\n\x19\x42\x65ginTotpEnrolmentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"i\n\rTotpEnrolment\x12\x11\n\x03uri\x18\x01 \x01(\tB\x04\xa0\xe7\x18\x01\x12\x14\n\x06secret\x18\x02 \x01(\tB\x04\xa0\xe7\x18\x01\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"6\n\x12\x43onfirmTotpRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"$\n\rRecoveryCodes\x12\x13\n\x05\x63odes\x18\x01 \x03(\tB\x04\xa0\xe7\x18\x01\"=\n\x19RenewRecoveryCodesRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"H\n\x12\x44isableTotpRequest\x12\x10\n\x08password\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"<\n\x18ResetSecondFactorRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t2\xf5\x04\n\x13SecondFactorService\x12g\n\x11GetMySecondFactor\x12).crm.identity.v1.GetMySecondFactorRequest\x1a\x1d.crm.identity.v1.SecondFactor\"\x08\x8a\xe7\x18\x04\x18\x01 \x01\x12j\n\x12\x42\x65ginTotpEnrolment\x12*.crm.identity.v1.BeginTotpEnrolmentRequest\x1a\x1e.crm.identity.v1.TotpEnrolment\"\x08\x8a\xe7\x18\x04\x18\x01 \x01\x12\\\n\x0b\x43onfirmTotp\x12#.crm.identity.v1.ConfirmTotpRequest\x1a\x1e.crm.identity.v1.RecoveryCodes\"\x08\x8a\xe7\x18\x04\x18\x01 \x01\x12j\n\x12RenewRecoveryCodes\x12*.crm.identity.v1.RenewRecoveryCodesRequest\x1a\x1e.crm.identity.v1.RecoveryCodes\"\x08\x8a\xe7\x18\x04\x18\x01 \x01\x12T\n\x0b\x44isableTotp\x12#.crm.identity.v1.DisableTotpRequest\x1a\x16.google.protobuf.Empty\"\x08\x8a\xe7\x18\x04\x18\x01 \x01\x12i\n\x11ResetSecondFactor\x12).crm.identity.v1.ResetSecondFactorRequest\x1a\x16.google.protobuf.Empty\"\x11\x8a\xe7\x18\r\n\x0buser.updateb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.identity.v1.second_factor_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_TOTPENROLMENT'].fields_by_name['uri']._loaded_options = None
+  _globals['_TOTPENROLMENT'].fields_by_name['uri']._serialized_options = b'\240\347\030\001'
+  _globals['_TOTPENROLMENT'].fields_by_name['secret']._loaded_options = None
+  _globals['_TOTPENROLMENT'].fields_by_name['secret']._serialized_options = b'\240\347\030\001'
+  _globals['_RECOVERYCODES'].fields_by_name['codes']._loaded_options = None
+  _globals['_RECOVERYCODES'].fields_by_name['codes']._serialized_options = b'\240\347\030\001'
   _globals['_SECONDFACTORSERVICE'].methods_by_name['GetMySecondFactor']._loaded_options = None
   _globals['_SECONDFACTORSERVICE'].methods_by_name['GetMySecondFactor']._serialized_options = b'\212\347\030\004\030\001 \001'
   _globals['_SECONDFACTORSERVICE'].methods_by_name['BeginTotpEnrolment']._loaded_options = None
@@ -46,24 +53,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SECONDFACTORSERVICE'].methods_by_name['DisableTotp']._serialized_options = b'\212\347\030\004\030\001 \001'
   _globals['_SECONDFACTORSERVICE'].methods_by_name['ResetSecondFactor']._loaded_options = None
   _globals['_SECONDFACTORSERVICE'].methods_by_name['ResetSecondFactor']._serialized_options = b'\212\347\030\r\n\013user.update'
-  _globals['_GETMYSECONDFACTORREQUEST']._serialized_start=154
-  _globals['_GETMYSECONDFACTORREQUEST']._serialized_end=180
-  _globals['_SECONDFACTOR']._serialized_start=183
-  _globals['_SECONDFACTOR']._serialized_end=311
-  _globals['_BEGINTOTPENROLMENTREQUEST']._serialized_start=313
-  _globals['_BEGINTOTPENROLMENTREQUEST']._serialized_end=360
-  _globals['_TOTPENROLMENT']._serialized_start=362
-  _globals['_TOTPENROLMENT']._serialized_end=455
-  _globals['_CONFIRMTOTPREQUEST']._serialized_start=457
-  _globals['_CONFIRMTOTPREQUEST']._serialized_end=511
-  _globals['_RECOVERYCODES']._serialized_start=513
-  _globals['_RECOVERYCODES']._serialized_end=543
-  _globals['_RENEWRECOVERYCODESREQUEST']._serialized_start=545
-  _globals['_RENEWRECOVERYCODESREQUEST']._serialized_end=606
-  _globals['_DISABLETOTPREQUEST']._serialized_start=608
-  _globals['_DISABLETOTPREQUEST']._serialized_end=680
-  _globals['_RESETSECONDFACTORREQUEST']._serialized_start=682
-  _globals['_RESETSECONDFACTORREQUEST']._serialized_end=742
-  _globals['_SECONDFACTORSERVICE']._serialized_start=745
-  _globals['_SECONDFACTORSERVICE']._serialized_end=1374
+  _globals['_GETMYSECONDFACTORREQUEST']._serialized_start=182
+  _globals['_GETMYSECONDFACTORREQUEST']._serialized_end=208
+  _globals['_SECONDFACTOR']._serialized_start=211
+  _globals['_SECONDFACTOR']._serialized_end=339
+  _globals['_BEGINTOTPENROLMENTREQUEST']._serialized_start=341
+  _globals['_BEGINTOTPENROLMENTREQUEST']._serialized_end=388
+  _globals['_TOTPENROLMENT']._serialized_start=390
+  _globals['_TOTPENROLMENT']._serialized_end=495
+  _globals['_CONFIRMTOTPREQUEST']._serialized_start=497
+  _globals['_CONFIRMTOTPREQUEST']._serialized_end=551
+  _globals['_RECOVERYCODES']._serialized_start=553
+  _globals['_RECOVERYCODES']._serialized_end=589
+  _globals['_RENEWRECOVERYCODESREQUEST']._serialized_start=591
+  _globals['_RENEWRECOVERYCODESREQUEST']._serialized_end=652
+  _globals['_DISABLETOTPREQUEST']._serialized_start=654
+  _globals['_DISABLETOTPREQUEST']._serialized_end=726
+  _globals['_RESETSECONDFACTORREQUEST']._serialized_start=728
+  _globals['_RESETSECONDFACTORREQUEST']._serialized_end=788
+  _globals['_SECONDFACTORSERVICE']._serialized_start=791
+  _globals['_SECONDFACTORSERVICE']._serialized_end=1420
 # @@protoc_insertion_point(module_scope)

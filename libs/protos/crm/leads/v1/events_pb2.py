@@ -22,24 +22,45 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from crm.common.v1 import money_pb2 as crm_dot_common_dot_v1_dot_money__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63rm/leads/v1/events.proto\x12\x0c\x63rm.leads.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\x01\n\x0e\x46ollowUpLogged\x12\x11\n\tfollow_up\x18\x01 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0f\n\x07summary\x18\x04 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x05 \x01(\t\x12.\n\noccur_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\teffective\x18\x07 \x01(\x08\x12\x17\n\x0fverdict_reasons\x18\x08 \x03(\t\"\xbf\x01\n\tLeadState\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x63ompany_name\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x1a\n\x12registration_state\x18\x05 \x01(\t\x12\r\n\x05owner\x18\x06 \x01(\t\x12\x1d\n\x15owner_department_path\x18\x07 \x01(\t\x12\x12\n\nregistrant\x18\x08 \x01(\t\x12\x0f\n\x07partner\x18\t \x01(\t\"T\n\x0bLeadCreated\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12&\n\x05state\x18\x03 \x01(\x0b\x32\x17.crm.leads.v1.LeadState\"l\n\x0bLeadUpdated\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12&\n\x05state\x18\x03 \x01(\x0b\x32\x17.crm.leads.v1.LeadState\x12\x16\n\x0e\x63hanged_fields\x18\x04 \x03(\t\",\n\x0bLeadDeleted\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63rm/leads/v1/events.proto\x12\x0c\x63rm.leads.v1\x1a\x19\x63rm/common/v1/money.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x02\n\x0e\x46ollowUpLogged\x12\x11\n\tfollow_up\x18\x01 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0f\n\x07summary\x18\x04 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x05 \x01(\t\x12.\n\noccur_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\teffective\x18\x07 \x01(\x08\x12\x17\n\x0fverdict_reasons\x18\x08 \x03(\t\x12\x0f\n\x07theatre\x18\t \x01(\t\x12\x35\n\x11next_contact_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf9\x01\n\x12LeadFollowUpLogged\x12\x11\n\tfollow_up\x18\x01 \x01(\t\x12\x0c\n\x04lead\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0f\n\x07summary\x18\x04 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x05 \x01(\t\x12.\n\noccur_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\teffective\x18\x07 \x01(\x08\x12\x17\n\x0fverdict_reasons\x18\x08 \x03(\t\x12\x35\n\x11next_contact_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbf\x01\n\tLeadState\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x63ompany_name\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x1a\n\x12registration_state\x18\x05 \x01(\t\x12\r\n\x05owner\x18\x06 \x01(\t\x12\x1d\n\x15owner_department_path\x18\x07 \x01(\t\x12\x12\n\nregistrant\x18\x08 \x01(\t\x12\x0f\n\x07partner\x18\t \x01(\t\"T\n\x0bLeadCreated\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12&\n\x05state\x18\x03 \x01(\x0b\x32\x17.crm.leads.v1.LeadState\"l\n\x0bLeadUpdated\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12&\n\x05state\x18\x03 \x01(\x0b\x32\x17.crm.leads.v1.LeadState\x12\x16\n\x0e\x63hanged_fields\x18\x04 \x03(\t\"A\n\x0bLeadDeleted\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x13\n\x0bmerged_into\x18\x03 \x01(\t\"\x9d\x01\n\tTaskEnded\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x05 \x01(\t\x12\x10\n\x08required\x18\x06 \x01(\x08\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xaf\x01\n\x10LeadStageEntered\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x10\n\x08playbook\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12\r\n\x05stage\x18\x04 \x01(\t\x12\x13\n\x0bstage_title\x18\x05 \x01(\t\x12\x16\n\x0eprevious_stage\x18\x06 \x01(\t\x12.\n\nenter_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x85\x01\n\x0cVisitStarted\x12\r\n\x05visit\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x03 \x01(\t\x12\x10\n\x08geofence\x18\x04 \x01(\t\x12\x31\n\rcheck_in_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbb\x01\n\tCallEnded\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x04 \x01(\t\x12\x11\n\tdirection\x18\x05 \x01(\t\x12\x11\n\tconnected\x18\x06 \x01(\x08\x12\x18\n\x10\x64uration_seconds\x18\x07 \x01(\x05\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\",\n\rCallerUnknown\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\t\x12\r\n\x05phone\x18\x02 \x01(\t\"#\n\rLeadSubmitted\x12\x12\n\nsubmission\x18\x01 \x01(\t\"9\n\x15LeadConversionStalled\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x12\n\nconversion\x18\x02 \x01(\t\"\xa8\x01\n\rLeadConverted\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x12\n\nconversion\x18\x03 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x05 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\x32\n\x0bopportunity\x18\x07 \x01(\x0b\x32\x1d.crm.leads.v1.OpportunityWish\"j\n\x0fOpportunityWish\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\x12$\n\x06\x61mount\x18\x02 \x01(\x0b\x32\x14.crm.common.v1.Money\x12\x1b\n\x13\x65xpected_close_date\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'crm.leads.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FOLLOWUPLOGGED']._serialized_start=77
-  _globals['_FOLLOWUPLOGGED']._serialized_end=271
-  _globals['_LEADSTATE']._serialized_start=274
-  _globals['_LEADSTATE']._serialized_end=465
-  _globals['_LEADCREATED']._serialized_start=467
-  _globals['_LEADCREATED']._serialized_end=551
-  _globals['_LEADUPDATED']._serialized_start=553
-  _globals['_LEADUPDATED']._serialized_end=661
-  _globals['_LEADDELETED']._serialized_start=663
-  _globals['_LEADDELETED']._serialized_end=707
+  _globals['_FOLLOWUPLOGGED']._serialized_start=104
+  _globals['_FOLLOWUPLOGGED']._serialized_end=370
+  _globals['_LEADFOLLOWUPLOGGED']._serialized_start=373
+  _globals['_LEADFOLLOWUPLOGGED']._serialized_end=622
+  _globals['_LEADSTATE']._serialized_start=625
+  _globals['_LEADSTATE']._serialized_end=816
+  _globals['_LEADCREATED']._serialized_start=818
+  _globals['_LEADCREATED']._serialized_end=902
+  _globals['_LEADUPDATED']._serialized_start=904
+  _globals['_LEADUPDATED']._serialized_end=1012
+  _globals['_LEADDELETED']._serialized_start=1014
+  _globals['_LEADDELETED']._serialized_end=1079
+  _globals['_TASKENDED']._serialized_start=1082
+  _globals['_TASKENDED']._serialized_end=1239
+  _globals['_LEADSTAGEENTERED']._serialized_start=1242
+  _globals['_LEADSTAGEENTERED']._serialized_end=1417
+  _globals['_VISITSTARTED']._serialized_start=1420
+  _globals['_VISITSTARTED']._serialized_end=1553
+  _globals['_CALLENDED']._serialized_start=1556
+  _globals['_CALLENDED']._serialized_end=1743
+  _globals['_CALLERUNKNOWN']._serialized_start=1745
+  _globals['_CALLERUNKNOWN']._serialized_end=1789
+  _globals['_LEADSUBMITTED']._serialized_start=1791
+  _globals['_LEADSUBMITTED']._serialized_end=1826
+  _globals['_LEADCONVERSIONSTALLED']._serialized_start=1828
+  _globals['_LEADCONVERSIONSTALLED']._serialized_end=1885
+  _globals['_LEADCONVERTED']._serialized_start=1888
+  _globals['_LEADCONVERTED']._serialized_end=2056
+  _globals['_OPPORTUNITYWISH']._serialized_start=2058
+  _globals['_OPPORTUNITYWISH']._serialized_end=2164
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from crm.common.v1 import money_pb2 as _money_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -21,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class FollowUpLogged(_message.Message):
-    """A follow-up was logged on a customer."""
+    """A follow-up was logged on a customer, or on a lead that has become one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -33,12 +34,79 @@ class FollowUpLogged(_message.Message):
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
     EFFECTIVE_FIELD_NUMBER: _builtins.int
     VERDICT_REASONS_FIELD_NUMBER: _builtins.int
+    THEATRE_FIELD_NUMBER: _builtins.int
+    NEXT_CONTACT_TIME_FIELD_NUMBER: _builtins.int
     follow_up: _builtins.str
     """The follow-up, `followUps/{uuid}`."""
     customer: _builtins.str
     """The customer, `customers/{uuid}`."""
     method: _builtins.str
     """`CALL`, `VISIT`, `WECHAT`, `EMAIL`, `MEETING` or `OTHER`."""
+    summary: _builtins.str
+    """The first 200 characters of what was said."""
+    author: _builtins.str
+    """Who logged it, `users/{uuid}`."""
+    effective: _builtins.bool
+    """True if it counts (有效跟进)."""
+    theatre: _builtins.str
+    """The theatre (战区) that it was logged for, `departments/{uuid}`, if that follows the customer beside its owner; else
+    empty.
+    """
+    @_builtins.property
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
+        """When it happened."""
+
+    @_builtins.property
+    def verdict_reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What speaks for and against that, by the names of `FollowUpVerdictReason` without the prefix."""
+
+    @_builtins.property
+    def next_contact_time(self) -> _timestamp_pb2.Timestamp:
+        """When the author plans to get in touch again, or not set."""
+
+    def __init__(
+        self,
+        *,
+        follow_up: _builtins.str = ...,
+        customer: _builtins.str = ...,
+        method: _builtins.str = ...,
+        summary: _builtins.str = ...,
+        author: _builtins.str = ...,
+        occur_time: _timestamp_pb2.Timestamp | None = ...,
+        effective: _builtins.bool = ...,
+        verdict_reasons: _abc.Iterable[_builtins.str] | None = ...,
+        theatre: _builtins.str = ...,
+        next_contact_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["next_contact_time", b"next_contact_time", "occur_time", b"occur_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "customer", b"customer", "effective", b"effective", "follow_up", b"follow_up", "method", b"method", "next_contact_time", b"next_contact_time", "occur_time", b"occur_time", "summary", b"summary", "theatre", b"theatre", "verdict_reasons", b"verdict_reasons"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FollowUpLogged: _TypeAlias = FollowUpLogged  # noqa: Y015
+
+@_typing.final
+class LeadFollowUpLogged(_message.Message):
+    """A follow-up was logged on a lead. If the lead becomes a customer, FollowUpLogged tells of it again, for the customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOLLOW_UP_FIELD_NUMBER: _builtins.int
+    LEAD_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_FIELD_NUMBER: _builtins.int
+    VERDICT_REASONS_FIELD_NUMBER: _builtins.int
+    NEXT_CONTACT_TIME_FIELD_NUMBER: _builtins.int
+    follow_up: _builtins.str
+    """The follow-up, `followUps/{uuid}`."""
+    lead: _builtins.str
+    """The lead, `leads/{uuid}`."""
+    method: _builtins.str
+    """See FollowUpLogged."""
     summary: _builtins.str
     """The first 200 characters of what was said."""
     author: _builtins.str
@@ -53,25 +121,30 @@ class FollowUpLogged(_message.Message):
     def verdict_reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What speaks for and against that, by the names of `FollowUpVerdictReason` without the prefix."""
 
+    @_builtins.property
+    def next_contact_time(self) -> _timestamp_pb2.Timestamp:
+        """When the author plans to get in touch again, or not set."""
+
     def __init__(
         self,
         *,
         follow_up: _builtins.str = ...,
-        customer: _builtins.str = ...,
+        lead: _builtins.str = ...,
         method: _builtins.str = ...,
         summary: _builtins.str = ...,
         author: _builtins.str = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
         effective: _builtins.bool = ...,
         verdict_reasons: _abc.Iterable[_builtins.str] | None = ...,
+        next_contact_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["next_contact_time", b"next_contact_time", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "customer", b"customer", "effective", b"effective", "follow_up", b"follow_up", "method", b"method", "occur_time", b"occur_time", "summary", b"summary", "verdict_reasons", b"verdict_reasons"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "effective", b"effective", "follow_up", b"follow_up", "lead", b"lead", "method", b"method", "next_contact_time", b"next_contact_time", "occur_time", b"occur_time", "summary", b"summary", "verdict_reasons", b"verdict_reasons"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___FollowUpLogged: _TypeAlias = FollowUpLogged  # noqa: Y015
+Global___LeadFollowUpLogged: _TypeAlias = LeadFollowUpLogged  # noqa: Y015
 
 @_typing.final
 class LeadState(_message.Message):
@@ -205,20 +278,368 @@ class LeadDeleted(_message.Message):
 
     LEAD_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    MERGED_INTO_FIELD_NUMBER: _builtins.int
     lead: _builtins.str
     """The lead, `leads/{uuid}`."""
     version: _builtins.int
     """Its last version."""
+    merged_into: _builtins.str
+    """The lead that it became one with, `leads/{uuid}`, if it did."""
     def __init__(
         self,
         *,
         lead: _builtins.str = ...,
         version: _builtins.int = ...,
+        merged_into: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "merged_into", b"merged_into", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LeadDeleted: _TypeAlias = LeadDeleted  # noqa: Y015
+
+@_typing.final
+class TaskEnded(_message.Message):
+    """A task was completed or cancelled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    ASSIGNEE_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    task: _builtins.str
+    """The task, `tasks/{uuid}`."""
+    version: _builtins.int
+    """Its version."""
+    subject: _builtins.str
+    """What it is about, a resource name."""
+    status: _builtins.str
+    """`DONE` or `CANCELLED`."""
+    assignee: _builtins.str
+    """Whose it was, `users/{uuid}`, or empty."""
+    required: _builtins.bool
+    """True if the lead leaves its stage only once it has been done."""
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        task: _builtins.str = ...,
+        version: _builtins.int = ...,
+        subject: _builtins.str = ...,
+        status: _builtins.str = ...,
+        assignee: _builtins.str = ...,
+        required: _builtins.bool = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "end_time", b"end_time", "required", b"required", "status", b"status", "subject", b"subject", "task", b"task", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaskEnded: _TypeAlias = TaskEnded  # noqa: Y015
+
+@_typing.final
+class LeadStageEntered(_message.Message):
+    """A lead entered a stage of a playbook."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    PLAYBOOK_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    STAGE_TITLE_FIELD_NUMBER: _builtins.int
+    PREVIOUS_STAGE_FIELD_NUMBER: _builtins.int
+    ENTER_TIME_FIELD_NUMBER: _builtins.int
+    lead: _builtins.str
+    """The lead, `leads/{uuid}`."""
+    playbook: _builtins.str
+    """The playbook, `playbooks/{uuid}`."""
+    version: _builtins.int
+    """The version that the lead goes by."""
+    stage: _builtins.str
+    """The id of the stage."""
+    stage_title: _builtins.str
+    """What people call it."""
+    previous_stage: _builtins.str
+    """The id of the stage before; empty for the first one."""
+    @_builtins.property
+    def enter_time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        lead: _builtins.str = ...,
+        playbook: _builtins.str = ...,
+        version: _builtins.int = ...,
+        stage: _builtins.str = ...,
+        stage_title: _builtins.str = ...,
+        previous_stage: _builtins.str = ...,
+        enter_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["enter_time", b"enter_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enter_time", b"enter_time", "lead", b"lead", "playbook", b"playbook", "previous_stage", b"previous_stage", "stage", b"stage", "stage_title", b"stage_title", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeadStageEntered: _TypeAlias = LeadStageEntered  # noqa: Y015
+
+@_typing.final
+class VisitStarted(_message.Message):
+    """Somebody checked in at a lead or customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VISIT_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    ASSIGNEE_FIELD_NUMBER: _builtins.int
+    GEOFENCE_FIELD_NUMBER: _builtins.int
+    CHECK_IN_TIME_FIELD_NUMBER: _builtins.int
+    visit: _builtins.str
+    """The visit, `visits/{uuid}`."""
+    subject: _builtins.str
+    """What is visited: `leads/{uuid}` or `customers/{uuid}`."""
+    assignee: _builtins.str
+    """Who is there, `users/{uuid}`."""
+    geofence: _builtins.str
+    """Whether they are within the fence: `INSIDE`, `OUT_OF_RANGE` or `UNKNOWN`."""
+    @_builtins.property
+    def check_in_time(self) -> _timestamp_pb2.Timestamp:
+        """When they checked in."""
+
+    def __init__(
+        self,
+        *,
+        visit: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        assignee: _builtins.str = ...,
+        geofence: _builtins.str = ...,
+        check_in_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check_in_time", b"check_in_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "check_in_time", b"check_in_time", "geofence", b"geofence", "subject", b"subject", "visit", b"visit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VisitStarted: _TypeAlias = VisitStarted  # noqa: Y015
+
+@_typing.final
+class CallEnded(_message.Message):
+    """A call is over, and with whom it was is known. Told anew, with a greater version, when more is known of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    ASSIGNEE_FIELD_NUMBER: _builtins.int
+    DIRECTION_FIELD_NUMBER: _builtins.int
+    CONNECTED_FIELD_NUMBER: _builtins.int
+    DURATION_SECONDS_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    call: _builtins.str
+    """The call, `calls/{uuid}`."""
+    version: _builtins.int
+    """The call's version."""
+    subject: _builtins.str
+    """With whom: `leads/{uuid}` or `customers/{uuid}`."""
+    assignee: _builtins.str
+    """Who of the company spoke, `users/{uuid}`, or empty."""
+    direction: _builtins.str
+    """`OUTBOUND` or `INBOUND`."""
+    connected: _builtins.bool
+    """True if it was answered."""
+    duration_seconds: _builtins.int
+    """For how long they spoke, in seconds."""
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ended."""
+
+    def __init__(
+        self,
+        *,
+        call: _builtins.str = ...,
+        version: _builtins.int = ...,
+        subject: _builtins.str = ...,
+        assignee: _builtins.str = ...,
+        direction: _builtins.str = ...,
+        connected: _builtins.bool = ...,
+        duration_seconds: _builtins.int = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "call", b"call", "connected", b"connected", "direction", b"direction", "duration_seconds", b"duration_seconds", "end_time", b"end_time", "subject", b"subject", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallEnded: _TypeAlias = CallEnded  # noqa: Y015
+
+@_typing.final
+class CallerUnknown(_message.Message):
+    """A call has a number that no lead has. Whoever keeps customers says whose it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_FIELD_NUMBER: _builtins.int
+    PHONE_FIELD_NUMBER: _builtins.int
+    call: _builtins.str
+    """The call, `calls/{uuid}`."""
+    phone: _builtins.str
+    """The number at the other end, E.164."""
+    def __init__(
+        self,
+        *,
+        call: _builtins.str = ...,
+        phone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "phone", b"phone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallerUnknown: _TypeAlias = CallerUnknown  # noqa: Y015
+
+@_typing.final
+class LeadSubmitted(_message.Message):
+    """Something came in at a capture source, and waits to be judged. This service alone listens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBMISSION_FIELD_NUMBER: _builtins.int
+    submission: _builtins.str
+    """What came in, `captureSubmissions/{uuid}`."""
+    def __init__(
+        self,
+        *,
+        submission: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["submission", b"submission"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeadSubmitted: _TypeAlias = LeadSubmitted  # noqa: Y015
+
+@_typing.final
+class LeadConversionStalled(_message.Message):
+    """Nobody waits any more for what the customers service makes of a lead: what has become of it? LeadAdmitted or
+    LeadNotAdmitted answers.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    CONVERSION_FIELD_NUMBER: _builtins.int
+    lead: _builtins.str
+    """The lead, `leads/{uuid}`."""
+    conversion: _builtins.str
+    """The conversion, `leadConversions/{uuid}`."""
+    def __init__(
+        self,
+        *,
+        lead: _builtins.str = ...,
+        conversion: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion", b"conversion", "lead", b"lead"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeadConversionStalled: _TypeAlias = LeadConversionStalled  # noqa: Y015
+
+@_typing.final
+class LeadConverted(_message.Message):
+    """A lead has become a customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CONVERSION_FIELD_NUMBER: _builtins.int
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    OPPORTUNITY_FIELD_NUMBER: _builtins.int
+    lead: _builtins.str
+    """The lead, `leads/{uuid}`."""
+    version: _builtins.int
+    """The lead's version."""
+    conversion: _builtins.str
+    """The conversion, `leadConversions/{uuid}`."""
+    customer: _builtins.str
+    """The customer, `customers/{uuid}`."""
+    contact: _builtins.str
+    """The customer's contact, `contacts/{uuid}`, or empty."""
+    actor: _builtins.str
+    """Who asked for it, `users/{uuid}` or `clients/{uuid}`."""
+    @_builtins.property
+    def opportunity(self) -> Global___OpportunityWish:
+        """The opportunity that is asked for with it, or not set."""
+
+    def __init__(
+        self,
+        *,
+        lead: _builtins.str = ...,
+        version: _builtins.int = ...,
+        conversion: _builtins.str = ...,
+        customer: _builtins.str = ...,
+        contact: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        opportunity: Global___OpportunityWish | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["opportunity", b"opportunity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "contact", b"contact", "conversion", b"conversion", "customer", b"customer", "lead", b"lead", "opportunity", b"opportunity", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeadConverted: _TypeAlias = LeadConverted  # noqa: Y015
+
+@_typing.final
+class OpportunityWish(_message.Message):
+    """An opportunity that is to be opened for a lead that has become a customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    EXPECTED_CLOSE_DATE_FIELD_NUMBER: _builtins.int
+    display_name: _builtins.str
+    """What it is called."""
+    expected_close_date: _builtins.str
+    """The day by which it should be won, as `YYYY-MM-DD`, or empty."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """What it may bring, or not set."""
+
+    def __init__(
+        self,
+        *,
+        display_name: _builtins.str = ...,
+        amount: _money_pb2.Money | None = ...,
+        expected_close_date: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "display_name", b"display_name", "expected_close_date", b"expected_close_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpportunityWish: _TypeAlias = OpportunityWish  # noqa: Y015

@@ -146,7 +146,7 @@ Global___FollowUpVerdictReason: _TypeAlias = FollowUpVerdictReason  # noqa: Y015
 
 @_typing.final
 class FollowUp(_message.Message):
-    """A record of one touch with a customer (跟进记录). It is never changed once logged."""
+    """A record of one touch with a customer or a lead (跟进记录). It is never changed once logged."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -167,11 +167,16 @@ class FollowUp(_message.Message):
     CHECK_IN_FIELD_NUMBER: _builtins.int
     VERDICT_FIELD_NUMBER: _builtins.int
     VERDICT_REASONS_FIELD_NUMBER: _builtins.int
+    JOINT_THEATRE_FIELD_NUMBER: _builtins.int
+    AWAITS_ACKNOWLEDGEMENT_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGE_TIME_FIELD_NUMBER: _builtins.int
+    LEAD_FIELD_NUMBER: _builtins.int
+    MENTIONS_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `followUps/{uuid}`."""
     customer: _builtins.str
-    """The customer, `customers/{uuid}`."""
+    """The customer, `customers/{uuid}`; empty for one on a lead that is no customer yet."""
     method: Global___FollowUpMethod.ValueType
     """How the customer was reached."""
     content: _builtins.str
@@ -191,6 +196,18 @@ class FollowUp(_message.Message):
     verdict: Global___FollowUpVerdict.ValueType
     """Whether it counts (有效跟进): only then does it keep the customer with its owner. Unspecified for follow-ups older than
     this judgement. Output only.
+    """
+    joint_theatre: _builtins.str
+    """The theatre (战区) that it was logged for, `departments/{uuid}`, if that followed the customer beside its owner. As long
+    as it does, the follow-up is seen by the theatre's people alone. Output only.
+    """
+    awaits_acknowledgement: _builtins.bool
+    """True if the customer's owner has yet to take over the contact that somebody else planned. See PromiseService. Output
+    only.
+    """
+    lead: _builtins.str
+    """The lead that it was logged on, `leads/{uuid}`; empty for one logged on a customer. When the lead becomes a customer, the
+    follow-up is the customer's, too.
     """
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
@@ -219,6 +236,14 @@ class FollowUp(_message.Message):
         """What speaks for and against it. Output only."""
 
     @_builtins.property
+    def acknowledge_time(self) -> _timestamp_pb2.Timestamp:
+        """When an owner took it over. Output only."""
+
+    @_builtins.property
+    def mentions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Employees whom it mentions (@), `users/{uuid}`, at most 20. Those of them who may read it are told."""
+
+    @_builtins.property
     def hidden_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The fields that are empty here because the caller's roles hide them. Output only."""
 
@@ -242,11 +267,16 @@ class FollowUp(_message.Message):
         check_in: Global___CheckIn | None = ...,
         verdict: Global___FollowUpVerdict.ValueType = ...,
         verdict_reasons: _abc.Iterable[Global___FollowUpVerdictReason.ValueType] | None = ...,
+        joint_theatre: _builtins.str = ...,
+        awaits_acknowledgement: _builtins.bool = ...,
+        acknowledge_time: _timestamp_pb2.Timestamp | None = ...,
+        lead: _builtins.str = ...,
+        mentions: _abc.Iterable[_builtins.str] | None = ...,
         hidden_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["check_in", b"check_in", "create_time", b"create_time", "next_contact_time", b"next_contact_time", "occur_time", b"occur_time", "remind_time", b"remind_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "check_in", b"check_in", "create_time", b"create_time", "next_contact_time", b"next_contact_time", "occur_time", b"occur_time", "remind_time", b"remind_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "author", b"author", "check_in", b"check_in", "contact", b"contact", "content", b"content", "create_time", b"create_time", "customer", b"customer", "duration_seconds", b"duration_seconds", "follows_owner", b"follows_owner", "hidden_fields", b"hidden_fields", "inbound", b"inbound", "method", b"method", "name", b"name", "next_contact_time", b"next_contact_time", "occur_time", b"occur_time", "remind_time", b"remind_time", "verdict", b"verdict", "verdict_reasons", b"verdict_reasons"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "assignee", b"assignee", "author", b"author", "awaits_acknowledgement", b"awaits_acknowledgement", "check_in", b"check_in", "contact", b"contact", "content", b"content", "create_time", b"create_time", "customer", b"customer", "duration_seconds", b"duration_seconds", "follows_owner", b"follows_owner", "hidden_fields", b"hidden_fields", "inbound", b"inbound", "joint_theatre", b"joint_theatre", "lead", b"lead", "mentions", b"mentions", "method", b"method", "name", b"name", "next_contact_time", b"next_contact_time", "occur_time", b"occur_time", "remind_time", b"remind_time", "verdict", b"verdict", "verdict_reasons", b"verdict_reasons"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,7 +28,7 @@ from crm.leads.v1 import follow_up_pb2 as crm_dot_leads_dot_v1_dot_follow__up__p
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$crm/leads/v1/follow_up_service.proto\x12\x0c\x63rm.leads.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1a\x63rm/common/v1/filter.proto\x1a\x1c\x63rm/leads/v1/follow_up.proto\x1a google/protobuf/field_mask.proto\"\"\n\x12GetFollowUpRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x8e\x01\n\x14ListFollowUpsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12%\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x15.crm.common.v1.Filter\x12(\n\x08order_by\x18\x04 \x03(\x0b\x32\x16.crm.common.v1.OrderBy\"\\\n\x15ListFollowUpsResponse\x12*\n\nfollow_ups\x18\x01 \x03(\x0b\x32\x16.crm.leads.v1.FollowUp\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\x12LogFollowUpRequest\x12)\n\tfollow_up\x18\x01 \x01(\x0b\x32\x16.crm.leads.v1.FollowUp\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x19\n\x17GetFollowUpRulesRequest\"\x8d\x01\n\x1aUpdateFollowUpRulesRequest\x12*\n\x05rules\x18\x01 \x01(\x0b\x32\x1b.crm.leads.v1.FollowUpRules\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\xa8\x04\n\x0f\x46ollowUpService\x12]\n\x0bGetFollowUp\x12 .crm.leads.v1.GetFollowUpRequest\x1a\x16.crm.leads.v1.FollowUp\"\x14\x8a\xe7\x18\x10\n\x0e\x66ollow_up.read\x12n\n\rListFollowUps\x12\".crm.leads.v1.ListFollowUpsRequest\x1a#.crm.leads.v1.ListFollowUpsResponse\"\x14\x8a\xe7\x18\x10\n\x0e\x66ollow_up.read\x12_\n\x0bLogFollowUp\x12 .crm.leads.v1.LogFollowUpRequest\x1a\x16.crm.leads.v1.FollowUp\"\x16\x8a\xe7\x18\x12\n\x10\x66ollow_up.create\x12l\n\x10GetFollowUpRules\x12%.crm.leads.v1.GetFollowUpRulesRequest\x1a\x1b.crm.leads.v1.FollowUpRules\"\x14\x8a\xe7\x18\x10\n\x0e\x66ollow_up.read\x12w\n\x13UpdateFollowUpRules\x12(.crm.leads.v1.UpdateFollowUpRulesRequest\x1a\x1b.crm.leads.v1.FollowUpRules\"\x19\x8a\xe7\x18\x15\n\x13\x66ollow_up.configureb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$crm/leads/v1/follow_up_service.proto\x12\x0c\x63rm.leads.v1\x1a\x1a\x63rm/common/v1/access.proto\x1a\x1a\x63rm/common/v1/filter.proto\x1a\x1c\x63rm/leads/v1/follow_up.proto\x1a google/protobuf/field_mask.proto\"\"\n\x12GetFollowUpRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x8e\x01\n\x14ListFollowUpsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12%\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x15.crm.common.v1.Filter\x12(\n\x08order_by\x18\x04 \x03(\x0b\x32\x16.crm.common.v1.OrderBy\"\\\n\x15ListFollowUpsResponse\x12*\n\nfollow_ups\x18\x01 \x03(\x0b\x32\x16.crm.leads.v1.FollowUp\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\x12LogFollowUpRequest\x12)\n\tfollow_up\x18\x01 \x01(\x0b\x32\x16.crm.leads.v1.FollowUp\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"Z\n\x18\x42\x61tchLogFollowUpsRequest\x12*\n\nfollow_ups\x18\x01 \x03(\x0b\x32\x16.crm.leads.v1.FollowUp\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"L\n\x19\x42\x61tchLogFollowUpsResponse\x12/\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1d.crm.leads.v1.FollowUpOutcome\"l\n\x0f\x46ollowUpOutcome\x12)\n\tfollow_up\x18\x01 \x01(\x0b\x32\x16.crm.leads.v1.FollowUp\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"\x19\n\x17GetFollowUpRulesRequest\"\x8d\x01\n\x1aUpdateFollowUpRulesRequest\x12*\n\x05rules\x18\x01 \x01(\x0b\x32\x1b.crm.leads.v1.FollowUpRules\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\xa6\x05\n\x0f\x46ollowUpService\x12]\n\x0bGetFollowUp\x12 .crm.leads.v1.GetFollowUpRequest\x1a\x16.crm.leads.v1.FollowUp\"\x14\x8a\xe7\x18\x10\n\x0e\x66ollow_up.read\x12n\n\rListFollowUps\x12\".crm.leads.v1.ListFollowUpsRequest\x1a#.crm.leads.v1.ListFollowUpsResponse\"\x14\x8a\xe7\x18\x10\n\x0e\x66ollow_up.read\x12_\n\x0bLogFollowUp\x12 .crm.leads.v1.LogFollowUpRequest\x1a\x16.crm.leads.v1.FollowUp\"\x16\x8a\xe7\x18\x12\n\x10\x66ollow_up.create\x12|\n\x11\x42\x61tchLogFollowUps\x12&.crm.leads.v1.BatchLogFollowUpsRequest\x1a\'.crm.leads.v1.BatchLogFollowUpsResponse\"\x16\x8a\xe7\x18\x12\n\x10\x66ollow_up.create\x12l\n\x10GetFollowUpRules\x12%.crm.leads.v1.GetFollowUpRulesRequest\x1a\x1b.crm.leads.v1.FollowUpRules\"\x14\x8a\xe7\x18\x10\n\x0e\x66ollow_up.read\x12w\n\x13UpdateFollowUpRules\x12(.crm.leads.v1.UpdateFollowUpRulesRequest\x1a\x1b.crm.leads.v1.FollowUpRules\"\x19\x8a\xe7\x18\x15\n\x13\x66ollow_up.configureb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FOLLOWUPSERVICE'].methods_by_name['ListFollowUps']._serialized_options = b'\212\347\030\020\n\016follow_up.read'
   _globals['_FOLLOWUPSERVICE'].methods_by_name['LogFollowUp']._loaded_options = None
   _globals['_FOLLOWUPSERVICE'].methods_by_name['LogFollowUp']._serialized_options = b'\212\347\030\022\n\020follow_up.create'
+  _globals['_FOLLOWUPSERVICE'].methods_by_name['BatchLogFollowUps']._loaded_options = None
+  _globals['_FOLLOWUPSERVICE'].methods_by_name['BatchLogFollowUps']._serialized_options = b'\212\347\030\022\n\020follow_up.create'
   _globals['_FOLLOWUPSERVICE'].methods_by_name['GetFollowUpRules']._loaded_options = None
   _globals['_FOLLOWUPSERVICE'].methods_by_name['GetFollowUpRules']._serialized_options = b'\212\347\030\020\n\016follow_up.read'
   _globals['_FOLLOWUPSERVICE'].methods_by_name['UpdateFollowUpRules']._loaded_options = None
@@ -53,10 +55,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTFOLLOWUPSRESPONSE']._serialized_end=447
   _globals['_LOGFOLLOWUPREQUEST']._serialized_start=449
   _globals['_LOGFOLLOWUPREQUEST']._serialized_end=532
-  _globals['_GETFOLLOWUPRULESREQUEST']._serialized_start=534
-  _globals['_GETFOLLOWUPRULESREQUEST']._serialized_end=559
-  _globals['_UPDATEFOLLOWUPRULESREQUEST']._serialized_start=562
-  _globals['_UPDATEFOLLOWUPRULESREQUEST']._serialized_end=703
-  _globals['_FOLLOWUPSERVICE']._serialized_start=706
-  _globals['_FOLLOWUPSERVICE']._serialized_end=1258
+  _globals['_BATCHLOGFOLLOWUPSREQUEST']._serialized_start=534
+  _globals['_BATCHLOGFOLLOWUPSREQUEST']._serialized_end=624
+  _globals['_BATCHLOGFOLLOWUPSRESPONSE']._serialized_start=626
+  _globals['_BATCHLOGFOLLOWUPSRESPONSE']._serialized_end=702
+  _globals['_FOLLOWUPOUTCOME']._serialized_start=704
+  _globals['_FOLLOWUPOUTCOME']._serialized_end=812
+  _globals['_GETFOLLOWUPRULESREQUEST']._serialized_start=814
+  _globals['_GETFOLLOWUPRULESREQUEST']._serialized_end=839
+  _globals['_UPDATEFOLLOWUPRULESREQUEST']._serialized_start=842
+  _globals['_UPDATEFOLLOWUPRULESREQUEST']._serialized_end=983
+  _globals['_FOLLOWUPSERVICE']._serialized_start=986
+  _globals['_FOLLOWUPSERVICE']._serialized_end=1664
 # @@protoc_insertion_point(module_scope)

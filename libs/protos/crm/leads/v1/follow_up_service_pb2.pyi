@@ -59,7 +59,7 @@ class ListFollowUpsRequest(_message.Message):
     """The `next_page_token` of the page before."""
     @_builtins.property
     def filter(self) -> _filter_pb2.Filter:
-        """Which to list. Fields: `customer`, `method`, `author`, `occur_time`, `next_contact_time`, `create_time`,
+        """Which to list. Fields: `customer`, `lead`, `method`, `author`, `occur_time`, `next_contact_time`, `create_time`,
         `verdict`.
         """
 
@@ -123,7 +123,7 @@ class LogFollowUpRequest(_message.Message):
     """A UUID that makes a retry safe."""
     @_builtins.property
     def follow_up(self) -> _follow_up_pb2.FollowUp:
-        """Required. `customer`, `method` and `content` must be given."""
+        """Required. `method` and `content` must be given, and either `customer` or `lead`."""
 
     def __init__(
         self,
@@ -138,6 +138,94 @@ class LogFollowUpRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LogFollowUpRequest: _TypeAlias = LogFollowUpRequest  # noqa: Y015
+
+@_typing.final
+class BatchLogFollowUpsRequest(_message.Message):
+    """A request to log several follow-ups."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOLLOW_UPS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that makes a retry safe."""
+    @_builtins.property
+    def follow_ups(self) -> _containers.RepeatedCompositeFieldContainer[_follow_up_pb2.FollowUp]:
+        """Required. From 1 to 500 follow-ups, the one that happened first best coming first."""
+
+    def __init__(
+        self,
+        *,
+        follow_ups: _abc.Iterable[_follow_up_pb2.FollowUp] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["follow_ups", b"follow_ups", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchLogFollowUpsRequest: _TypeAlias = BatchLogFollowUpsRequest  # noqa: Y015
+
+@_typing.final
+class BatchLogFollowUpsResponse(_message.Message):
+    """What came of logging several follow-ups."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___FollowUpOutcome]:
+        """What came of each, in the order given."""
+
+    def __init__(
+        self,
+        *,
+        outcomes: _abc.Iterable[Global___FollowUpOutcome] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchLogFollowUpsResponse: _TypeAlias = BatchLogFollowUpsResponse  # noqa: Y015
+
+@_typing.final
+class FollowUpOutcome(_message.Message):
+    """What came of logging a follow-up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOLLOW_UP_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why it was refused, e.g. `CONTACT_CAP_REACHED`; empty if it was not."""
+    field: _builtins.str
+    """The field at fault, or empty."""
+    message: _builtins.str
+    """The reason for people."""
+    @_builtins.property
+    def follow_up(self) -> _follow_up_pb2.FollowUp:
+        """The follow-up; not set if it was refused."""
+
+    def __init__(
+        self,
+        *,
+        follow_up: _follow_up_pb2.FollowUp | None = ...,
+        reason: _builtins.str = ...,
+        field: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["follow_up", b"follow_up"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "follow_up", b"follow_up", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FollowUpOutcome: _TypeAlias = FollowUpOutcome  # noqa: Y015
 
 @_typing.final
 class GetFollowUpRulesRequest(_message.Message):

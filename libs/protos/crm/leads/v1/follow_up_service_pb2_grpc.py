@@ -27,8 +27,8 @@ if _version_not_supported:
 
 
 class FollowUpServiceStub:
-    """Keeps the record of touches with customers. Whoever sees a customer sees its follow-ups; an author always
-    sees their own.
+    """Keeps the record of touches with customers. Whoever sees a customer or lead sees its follow-ups; an author
+    always sees their own.
     """
 
     def __init__(self, channel):
@@ -52,6 +52,11 @@ class FollowUpServiceStub:
                 request_serializer=crm_dot_leads_dot_v1_dot_follow__up__service__pb2.LogFollowUpRequest.SerializeToString,
                 response_deserializer=crm_dot_leads_dot_v1_dot_follow__up__pb2.FollowUp.FromString,
                 _registered_method=True)
+        self.BatchLogFollowUps = channel.unary_unary(
+                '/crm.leads.v1.FollowUpService/BatchLogFollowUps',
+                request_serializer=crm_dot_leads_dot_v1_dot_follow__up__service__pb2.BatchLogFollowUpsRequest.SerializeToString,
+                response_deserializer=crm_dot_leads_dot_v1_dot_follow__up__service__pb2.BatchLogFollowUpsResponse.FromString,
+                _registered_method=True)
         self.GetFollowUpRules = channel.unary_unary(
                 '/crm.leads.v1.FollowUpService/GetFollowUpRules',
                 request_serializer=crm_dot_leads_dot_v1_dot_follow__up__service__pb2.GetFollowUpRulesRequest.SerializeToString,
@@ -65,8 +70,8 @@ class FollowUpServiceStub:
 
 
 class FollowUpServiceServicer:
-    """Keeps the record of touches with customers. Whoever sees a customer sees its follow-ups; an author always
-    sees their own.
+    """Keeps the record of touches with customers. Whoever sees a customer or lead sees its follow-ups; an author
+    always sees their own.
     """
 
     def GetFollowUp(self, request, context):
@@ -84,8 +89,17 @@ class FollowUpServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LogFollowUp(self, request, context):
-        """Logs a follow-up on a customer. Fails with NOT_FOUND if the customer does not exist or is not visible, and with
-        RESOURCE_EXHAUSTED if other theatres are in touch with the company as often as the rules allow.
+        """Logs a follow-up on a customer or a lead. Fails with NOT_FOUND if it does not exist or is not visible, with
+        FAILED_PRECONDITION and the reason LEAD_CONVERTED if the lead has become a customer, and with RESOURCE_EXHAUSTED if other theatres are in touch with the company as often as the rules allow.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchLogFollowUps(self, request, context):
+        """Logs several follow-ups of the caller, such as those that waited in a device without network, or the calls of a day.
+        Each is judged by itself, by the same rules, as if they were logged one after the other; one that is refused keeps
+        none of the others back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,6 +137,11 @@ def add_FollowUpServiceServicer_to_server(servicer, server):
                     request_deserializer=crm_dot_leads_dot_v1_dot_follow__up__service__pb2.LogFollowUpRequest.FromString,
                     response_serializer=crm_dot_leads_dot_v1_dot_follow__up__pb2.FollowUp.SerializeToString,
             ),
+            'BatchLogFollowUps': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchLogFollowUps,
+                    request_deserializer=crm_dot_leads_dot_v1_dot_follow__up__service__pb2.BatchLogFollowUpsRequest.FromString,
+                    response_serializer=crm_dot_leads_dot_v1_dot_follow__up__service__pb2.BatchLogFollowUpsResponse.SerializeToString,
+            ),
             'GetFollowUpRules': grpc.unary_unary_rpc_method_handler(
                     servicer.GetFollowUpRules,
                     request_deserializer=crm_dot_leads_dot_v1_dot_follow__up__service__pb2.GetFollowUpRulesRequest.FromString,
@@ -142,8 +161,8 @@ def add_FollowUpServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FollowUpService:
-    """Keeps the record of touches with customers. Whoever sees a customer sees its follow-ups; an author always
-    sees their own.
+    """Keeps the record of touches with customers. Whoever sees a customer or lead sees its follow-ups; an author
+    always sees their own.
     """
 
     @staticmethod
@@ -217,6 +236,33 @@ class FollowUpService:
             '/crm.leads.v1.FollowUpService/LogFollowUp',
             crm_dot_leads_dot_v1_dot_follow__up__service__pb2.LogFollowUpRequest.SerializeToString,
             crm_dot_leads_dot_v1_dot_follow__up__pb2.FollowUp.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchLogFollowUps(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crm.leads.v1.FollowUpService/BatchLogFollowUps',
+            crm_dot_leads_dot_v1_dot_follow__up__service__pb2.BatchLogFollowUpsRequest.SerializeToString,
+            crm_dot_leads_dot_v1_dot_follow__up__service__pb2.BatchLogFollowUpsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,8 +28,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class FollowUpServiceStub:
-    """Keeps the record of touches with customers. Whoever sees a customer sees its follow-ups; an author always
-    sees their own.
+    """Keeps the record of touches with customers. Whoever sees a customer or lead sees its follow-ups; an author
+    always sees their own.
     """
 
     @_typing.overload
@@ -41,8 +41,13 @@ class FollowUpServiceStub:
     ListFollowUps: _grpc.UnaryUnaryMultiCallable[_follow_up_service_pb2.ListFollowUpsRequest, _follow_up_service_pb2.ListFollowUpsResponse]
     """Lists follow-ups."""
     LogFollowUp: _grpc.UnaryUnaryMultiCallable[_follow_up_service_pb2.LogFollowUpRequest, _follow_up_pb2.FollowUp]
-    """Logs a follow-up on a customer. Fails with NOT_FOUND if the customer does not exist or is not visible, and with
-    RESOURCE_EXHAUSTED if other theatres are in touch with the company as often as the rules allow.
+    """Logs a follow-up on a customer or a lead. Fails with NOT_FOUND if it does not exist or is not visible, with
+    FAILED_PRECONDITION and the reason LEAD_CONVERTED if the lead has become a customer, and with RESOURCE_EXHAUSTED if other theatres are in touch with the company as often as the rules allow.
+    """
+    BatchLogFollowUps: _grpc.UnaryUnaryMultiCallable[_follow_up_service_pb2.BatchLogFollowUpsRequest, _follow_up_service_pb2.BatchLogFollowUpsResponse]
+    """Logs several follow-ups of the caller, such as those that waited in a device without network, or the calls of a day.
+    Each is judged by itself, by the same rules, as if they were logged one after the other; one that is refused keeps
+    none of the others back.
     """
     GetFollowUpRules: _grpc.UnaryUnaryMultiCallable[_follow_up_service_pb2.GetFollowUpRulesRequest, _follow_up_pb2.FollowUpRules]
     """Returns the rules by which follow-ups are judged."""
@@ -51,8 +56,8 @@ class FollowUpServiceStub:
 
 @_typing.type_check_only
 class FollowUpServiceAsyncStub(FollowUpServiceStub):
-    """Keeps the record of touches with customers. Whoever sees a customer sees its follow-ups; an author always
-    sees their own.
+    """Keeps the record of touches with customers. Whoever sees a customer or lead sees its follow-ups; an author
+    always sees their own.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -61,8 +66,13 @@ class FollowUpServiceAsyncStub(FollowUpServiceStub):
     ListFollowUps: _aio.UnaryUnaryMultiCallable[_follow_up_service_pb2.ListFollowUpsRequest, _follow_up_service_pb2.ListFollowUpsResponse]  # type: ignore[assignment]
     """Lists follow-ups."""
     LogFollowUp: _aio.UnaryUnaryMultiCallable[_follow_up_service_pb2.LogFollowUpRequest, _follow_up_pb2.FollowUp]  # type: ignore[assignment]
-    """Logs a follow-up on a customer. Fails with NOT_FOUND if the customer does not exist or is not visible, and with
-    RESOURCE_EXHAUSTED if other theatres are in touch with the company as often as the rules allow.
+    """Logs a follow-up on a customer or a lead. Fails with NOT_FOUND if it does not exist or is not visible, with
+    FAILED_PRECONDITION and the reason LEAD_CONVERTED if the lead has become a customer, and with RESOURCE_EXHAUSTED if other theatres are in touch with the company as often as the rules allow.
+    """
+    BatchLogFollowUps: _aio.UnaryUnaryMultiCallable[_follow_up_service_pb2.BatchLogFollowUpsRequest, _follow_up_service_pb2.BatchLogFollowUpsResponse]  # type: ignore[assignment]
+    """Logs several follow-ups of the caller, such as those that waited in a device without network, or the calls of a day.
+    Each is judged by itself, by the same rules, as if they were logged one after the other; one that is refused keeps
+    none of the others back.
     """
     GetFollowUpRules: _aio.UnaryUnaryMultiCallable[_follow_up_service_pb2.GetFollowUpRulesRequest, _follow_up_pb2.FollowUpRules]  # type: ignore[assignment]
     """Returns the rules by which follow-ups are judged."""
@@ -70,8 +80,8 @@ class FollowUpServiceAsyncStub(FollowUpServiceStub):
     """Changes the rules, for follow-ups that are logged from then on. Needs the scope ALL."""
 
 class FollowUpServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps the record of touches with customers. Whoever sees a customer sees its follow-ups; an author always
-    sees their own.
+    """Keeps the record of touches with customers. Whoever sees a customer or lead sees its follow-ups; an author
+    always sees their own.
     """
 
     @_abc_1.abstractmethod
@@ -96,8 +106,19 @@ class FollowUpServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _follow_up_service_pb2.LogFollowUpRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_follow_up_pb2.FollowUp, _abc.Awaitable[_follow_up_pb2.FollowUp]]:
-        """Logs a follow-up on a customer. Fails with NOT_FOUND if the customer does not exist or is not visible, and with
-        RESOURCE_EXHAUSTED if other theatres are in touch with the company as often as the rules allow.
+        """Logs a follow-up on a customer or a lead. Fails with NOT_FOUND if it does not exist or is not visible, with
+        FAILED_PRECONDITION and the reason LEAD_CONVERTED if the lead has become a customer, and with RESOURCE_EXHAUSTED if other theatres are in touch with the company as often as the rules allow.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchLogFollowUps(
+        self,
+        request: _follow_up_service_pb2.BatchLogFollowUpsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_follow_up_service_pb2.BatchLogFollowUpsResponse, _abc.Awaitable[_follow_up_service_pb2.BatchLogFollowUpsResponse]]:
+        """Logs several follow-ups of the caller, such as those that waited in a device without network, or the calls of a day.
+        Each is judged by itself, by the same rules, as if they were logged one after the other; one that is refused keeps
+        none of the others back.
         """
 
     @_abc_1.abstractmethod

@@ -26,7 +26,7 @@ from crm.common.v1 import entity_pb2 as crm_dot_common_dot_v1_dot_entity__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63rm/leads/v1/lead.proto\x12\x0c\x63rm.leads.v1\x1a\x1a\x63rm/common/v1/entity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe7\x05\n\x04Lead\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1c\n\x0c\x63ompany_name\x18\x02 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x14\n\x0c\x63ontact_name\x18\x03 \x01(\t\x12\x16\n\x06phones\x18\x04 \x03(\tB\x06\x9a\xe7\x18\x02\x10\x01\x12\x16\n\x06\x65mails\x18\x05 \x03(\tB\x06\x9a\xe7\x18\x02\x10\x02\x12\x0e\n\x06wechat\x18\x06 \x01(\t\x12\x13\n\x0b\x63redit_code\x18\x07 \x01(\t\x12\x0e\n\x06source\x18\x08 \x01(\t\x12\x0f\n\x07\x63hannel\x18\t \x01(\t\x12\x10\n\x08industry\x18\n \x01(\t\x12\x10\n\x08province\x18\x0b \x01(\t\x12\x0c\n\x04\x63ity\x18\x0c \x01(\t\x12\x13\n\x0brequirement\x18\r \x01(\t\x12\x30\n\x06status\x18\x0e \x01(\x0e\x32\x18.crm.leads.v1.LeadStatusB\x06\x9a\xe7\x18\x02\x08\x01\x12\x15\n\x05owner\x18\x0f \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1a\n\nregistrant\x18\x10 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x17\n\x07partner\x18\x11 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x43\n\x12registration_state\x18\x12 \x01(\x0e\x32\x1f.crm.leads.v1.RegistrationStateB\x06\x9a\xe7\x18\x02\x08\x01\x12\x18\n\x10rejection_reason\x18\x13 \x01(\t\x12:\n\x16protection_expire_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06remark\x18\x15 \x01(\t\x12\x14\n\x04\x65tag\x18\x16 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x37\n\x0b\x63reate_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x37\n\x0bupdate_time\x18\x18 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1d\n\rhidden_fields\x18\x64 \x03(\tB\x06\x9a\xe7\x18\x02\x08\x01:\x08\x92\xe7\x18\x04lead*\xad\x01\n\nLeadStatus\x12\x1b\n\x17LEAD_STATUS_UNSPECIFIED\x10\x00\x12\x13\n\x0fLEAD_STATUS_NEW\x10\x01\x12\x19\n\x15LEAD_STATUS_CONTACTED\x10\x02\x12\x19\n\x15LEAD_STATUS_QUALIFIED\x10\x03\x12\x19\n\x15LEAD_STATUS_CONVERTED\x10\x04\x12\x1c\n\x18LEAD_STATUS_DISQUALIFIED\x10\x05*\xa2\x01\n\x11RegistrationState\x12\"\n\x1eREGISTRATION_STATE_UNSPECIFIED\x10\x00\x12\'\n#REGISTRATION_STATE_PENDING_APPROVAL\x10\x01\x12\x1f\n\x1bREGISTRATION_STATE_APPROVED\x10\x02\x12\x1f\n\x1bREGISTRATION_STATE_REJECTED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63rm/leads/v1/lead.proto\x12\x0c\x63rm.leads.v1\x1a\x1a\x63rm/common/v1/entity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\n\n\x04Lead\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1c\n\x0c\x63ompany_name\x18\x02 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x14\n\x0c\x63ontact_name\x18\x03 \x01(\t\x12\x16\n\x06phones\x18\x04 \x03(\tB\x06\x9a\xe7\x18\x02\x10\x01\x12\x16\n\x06\x65mails\x18\x05 \x03(\tB\x06\x9a\xe7\x18\x02\x10\x02\x12\x0e\n\x06wechat\x18\x06 \x01(\t\x12\x13\n\x0b\x63redit_code\x18\x07 \x01(\t\x12\x0e\n\x06source\x18\x08 \x01(\t\x12\x0f\n\x07\x63hannel\x18\t \x01(\t\x12\x10\n\x08industry\x18\n \x01(\t\x12\x10\n\x08province\x18\x0b \x01(\t\x12\x0c\n\x04\x63ity\x18\x0c \x01(\t\x12\x13\n\x0brequirement\x18\r \x01(\t\x12\x30\n\x06status\x18\x0e \x01(\x0e\x32\x18.crm.leads.v1.LeadStatusB\x06\x9a\xe7\x18\x02\x08\x01\x12\x15\n\x05owner\x18\x0f \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1a\n\nregistrant\x18\x10 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x17\n\x07partner\x18\x11 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x43\n\x12registration_state\x18\x12 \x01(\x0e\x32\x1f.crm.leads.v1.RegistrationStateB\x06\x9a\xe7\x18\x02\x08\x01\x12\x18\n\x10rejection_reason\x18\x13 \x01(\t\x12:\n\x16protection_expire_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06remark\x18\x15 \x01(\t\x12\x14\n\x04\x65tag\x18\x16 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x37\n\x0b\x63reate_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x37\n\x0bupdate_time\x18\x18 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1d\n\rstatus_reason\x18( \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x13\n\x0bstatus_note\x18) \x01(\t\x12\x37\n\x13last_follow_up_time\x18* \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x41\n\x1dlast_effective_follow_up_time\x18+ \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\"\n\x12\x63onverted_customer\x18, \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12!\n\x11\x63onverted_contact\x18- \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x15\n\rsource_detail\x18< \x01(\t\x12\x0e\n\x06medium\x18= \x01(\t\x12\x10\n\x08\x63\x61mpaign\x18> \x01(\t\x12\x15\n\rcampaign_term\x18? \x01(\t\x12\x18\n\x10\x63\x61mpaign_content\x18@ \x01(\t\x12\x14\n\x0clanding_page\x18\x41 \x01(\t\x12\x13\n\x0b\x65xternal_id\x18\x42 \x01(\t\x12\x1e\n\x0e\x63\x61pture_source\x18\x43 \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12/\n\x0bopt_in_time\x18\x44 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0crepeat_count\x18\x45 \x01(\x05\x12/\n\x0brepeat_time\x18\x46 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\"\n\x12\x61ssignment_skipped\x18\x1e \x01(\x08\x42\x06\x9a\xe7\x18\x02\x08\x01\x12\x15\n\x05score\x18P \x01(\x05\x42\x06\x9a\xe7\x18\x02\x08\x01\x12\x15\n\x05grade\x18Q \x01(\tB\x06\x9a\xe7\x18\x02\x08\x01\x12\x1d\n\rhidden_fields\x18\x64 \x03(\tB\x06\x9a\xe7\x18\x02\x08\x01:\x08\x92\xe7\x18\x04lead*\xad\x01\n\nLeadStatus\x12\x1b\n\x17LEAD_STATUS_UNSPECIFIED\x10\x00\x12\x13\n\x0fLEAD_STATUS_NEW\x10\x01\x12\x19\n\x15LEAD_STATUS_CONTACTED\x10\x02\x12\x19\n\x15LEAD_STATUS_QUALIFIED\x10\x03\x12\x19\n\x15LEAD_STATUS_CONVERTED\x10\x04\x12\x1c\n\x18LEAD_STATUS_DISQUALIFIED\x10\x05*\xa2\x01\n\x11RegistrationState\x12\"\n\x1eREGISTRATION_STATE_UNSPECIFIED\x10\x00\x12\'\n#REGISTRATION_STATE_PENDING_APPROVAL\x10\x01\x12\x1f\n\x1bREGISTRATION_STATE_APPROVED\x10\x02\x12\x1f\n\x1bREGISTRATION_STATE_REJECTED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -57,14 +57,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEAD'].fields_by_name['create_time']._serialized_options = b'\232\347\030\002\010\001'
   _globals['_LEAD'].fields_by_name['update_time']._loaded_options = None
   _globals['_LEAD'].fields_by_name['update_time']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_LEAD'].fields_by_name['status_reason']._loaded_options = None
+  _globals['_LEAD'].fields_by_name['status_reason']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_LEAD'].fields_by_name['converted_customer']._loaded_options = None
+  _globals['_LEAD'].fields_by_name['converted_customer']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_LEAD'].fields_by_name['converted_contact']._loaded_options = None
+  _globals['_LEAD'].fields_by_name['converted_contact']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_LEAD'].fields_by_name['capture_source']._loaded_options = None
+  _globals['_LEAD'].fields_by_name['capture_source']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_LEAD'].fields_by_name['assignment_skipped']._loaded_options = None
+  _globals['_LEAD'].fields_by_name['assignment_skipped']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_LEAD'].fields_by_name['score']._loaded_options = None
+  _globals['_LEAD'].fields_by_name['score']._serialized_options = b'\232\347\030\002\010\001'
+  _globals['_LEAD'].fields_by_name['grade']._loaded_options = None
+  _globals['_LEAD'].fields_by_name['grade']._serialized_options = b'\232\347\030\002\010\001'
   _globals['_LEAD'].fields_by_name['hidden_fields']._loaded_options = None
   _globals['_LEAD'].fields_by_name['hidden_fields']._serialized_options = b'\232\347\030\002\010\001'
   _globals['_LEAD']._loaded_options = None
   _globals['_LEAD']._serialized_options = b'\222\347\030\004lead'
-  _globals['_LEADSTATUS']._serialized_start=849
-  _globals['_LEADSTATUS']._serialized_end=1022
-  _globals['_REGISTRATIONSTATE']._serialized_start=1025
-  _globals['_REGISTRATIONSTATE']._serialized_end=1187
+  _globals['_LEADSTATUS']._serialized_start=1479
+  _globals['_LEADSTATUS']._serialized_end=1652
+  _globals['_REGISTRATIONSTATE']._serialized_start=1655
+  _globals['_REGISTRATIONSTATE']._serialized_end=1817
   _globals['_LEAD']._serialized_start=103
-  _globals['_LEAD']._serialized_end=846
+  _globals['_LEAD']._serialized_end=1476
 # @@protoc_insertion_point(module_scope)

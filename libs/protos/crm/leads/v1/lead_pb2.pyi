@@ -114,6 +114,26 @@ class Lead(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    STATUS_REASON_FIELD_NUMBER: _builtins.int
+    STATUS_NOTE_FIELD_NUMBER: _builtins.int
+    LAST_FOLLOW_UP_TIME_FIELD_NUMBER: _builtins.int
+    LAST_EFFECTIVE_FOLLOW_UP_TIME_FIELD_NUMBER: _builtins.int
+    CONVERTED_CUSTOMER_FIELD_NUMBER: _builtins.int
+    CONVERTED_CONTACT_FIELD_NUMBER: _builtins.int
+    SOURCE_DETAIL_FIELD_NUMBER: _builtins.int
+    MEDIUM_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_TERM_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_CONTENT_FIELD_NUMBER: _builtins.int
+    LANDING_PAGE_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    CAPTURE_SOURCE_FIELD_NUMBER: _builtins.int
+    OPT_IN_TIME_FIELD_NUMBER: _builtins.int
+    REPEAT_COUNT_FIELD_NUMBER: _builtins.int
+    REPEAT_TIME_FIELD_NUMBER: _builtins.int
+    ASSIGNMENT_SKIPPED_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    GRADE_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, `leads/{uuid}`."""
@@ -138,11 +158,11 @@ class Lead(_message.Message):
     requirement: _builtins.str
     """What is wanted, in free text."""
     status: Global___LeadStatus.ValueType
-    """How far it has come. CONVERTED is not set by hand."""
+    """How far it has come. CONVERTED is not set by hand; for what is, see LifeService.ChangeLeadStatus."""
     owner: _builtins.str
     """The employee who works on the lead, `users/{uuid}`; empty if nobody does."""
     registrant: _builtins.str
-    """Who entered it, `users/{uuid}` or `clients/{uuid}`. Output only."""
+    """Who entered it, `users/{uuid}` or `clients/{uuid}`; of a captured lead, `captureSources/{uuid}`. Output only."""
     partner: _builtins.str
     """The partner whose user registered it, `partners/{uuid}`. Output only."""
     registration_state: Global___RegistrationState.ValueType
@@ -153,6 +173,40 @@ class Lead(_message.Message):
     """Free text."""
     etag: _builtins.str
     """Changes with every change of the lead."""
+    status_reason: _builtins.str
+    """Why it leads nowhere: the code of a reason of LeadRules. Needed with DISQUALIFIED, refused with any other status."""
+    status_note: _builtins.str
+    """What was said about its status when that changed last."""
+    converted_customer: _builtins.str
+    """The customer that it became, `customers/{uuid}`. Output only."""
+    converted_contact: _builtins.str
+    """The contact of that customer that its person became, `contacts/{uuid}`. Output only."""
+    source_detail: _builtins.str
+    """Where within the source the lead came from, e.g. the name of a website, a newspaper or `utm_source`."""
+    medium: _builtins.str
+    """The kind of advertisement, e.g. `cpc` or 「公众号」; of web forms, `utm_medium`."""
+    campaign: _builtins.str
+    """The campaign that brought the lead, e.g. 「双十一」; of web forms, `utm_campaign`."""
+    campaign_term: _builtins.str
+    """The words that were searched for; of web forms, `utm_term`."""
+    campaign_content: _builtins.str
+    """Which of several advertisements it was; of web forms, `utm_content`."""
+    landing_page: _builtins.str
+    """The address of the page that was visited first."""
+    external_id: _builtins.str
+    """What the lead is called where it came from. Of each capture source there is one lead per `external_id`; so there is
+    of those that people enter and import.
+    """
+    capture_source: _builtins.str
+    """Where it was captured, `captureSources/{uuid}`; empty for a lead that was entered by hand or imported. Output only."""
+    repeat_count: _builtins.int
+    """How often the same person has come in anew since, by whatever capture source. Output only."""
+    assignment_skipped: _builtins.bool
+    """True if the assignment rules leave it alone. Output only."""
+    score: _builtins.int
+    """How likely it is to buy, from 0 to 100: see ScoringService. 0 also until it was first scored. Output only."""
+    grade: _builtins.str
+    """From A, the best, to D; empty until it was first scored. Output only."""
     @_builtins.property
     def phones(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Phone numbers in E.164. Other spellings are accepted and normalised; without a country code, China's is meant."""
@@ -172,6 +226,22 @@ class Lead(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last changed."""
+
+    @_builtins.property
+    def last_follow_up_time(self) -> _timestamp_pb2.Timestamp:
+        """When somebody was last in touch, as far as follow-ups on the lead tell. Output only."""
+
+    @_builtins.property
+    def last_effective_follow_up_time(self) -> _timestamp_pb2.Timestamp:
+        """The same of the follow-ups that count (有效跟进). Output only."""
+
+    @_builtins.property
+    def opt_in_time(self) -> _timestamp_pb2.Timestamp:
+        """When the person last confirmed by mail that they want to be contacted. Output only."""
+
+    @_builtins.property
+    def repeat_time(self) -> _timestamp_pb2.Timestamp:
+        """When that was last. Output only."""
 
     @_builtins.property
     def hidden_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -204,11 +274,31 @@ class Lead(_message.Message):
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        status_reason: _builtins.str = ...,
+        status_note: _builtins.str = ...,
+        last_follow_up_time: _timestamp_pb2.Timestamp | None = ...,
+        last_effective_follow_up_time: _timestamp_pb2.Timestamp | None = ...,
+        converted_customer: _builtins.str = ...,
+        converted_contact: _builtins.str = ...,
+        source_detail: _builtins.str = ...,
+        medium: _builtins.str = ...,
+        campaign: _builtins.str = ...,
+        campaign_term: _builtins.str = ...,
+        campaign_content: _builtins.str = ...,
+        landing_page: _builtins.str = ...,
+        external_id: _builtins.str = ...,
+        capture_source: _builtins.str = ...,
+        opt_in_time: _timestamp_pb2.Timestamp | None = ...,
+        repeat_count: _builtins.int = ...,
+        repeat_time: _timestamp_pb2.Timestamp | None = ...,
+        assignment_skipped: _builtins.bool = ...,
+        score: _builtins.int = ...,
+        grade: _builtins.str = ...,
         hidden_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "protection_expire_time", b"protection_expire_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "last_effective_follow_up_time", b"last_effective_follow_up_time", "last_follow_up_time", b"last_follow_up_time", "opt_in_time", b"opt_in_time", "protection_expire_time", b"protection_expire_time", "repeat_time", b"repeat_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "city", b"city", "company_name", b"company_name", "contact_name", b"contact_name", "create_time", b"create_time", "credit_code", b"credit_code", "emails", b"emails", "etag", b"etag", "hidden_fields", b"hidden_fields", "industry", b"industry", "name", b"name", "owner", b"owner", "partner", b"partner", "phones", b"phones", "protection_expire_time", b"protection_expire_time", "province", b"province", "registrant", b"registrant", "registration_state", b"registration_state", "rejection_reason", b"rejection_reason", "remark", b"remark", "requirement", b"requirement", "source", b"source", "status", b"status", "update_time", b"update_time", "wechat", b"wechat"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment_skipped", b"assignment_skipped", "campaign", b"campaign", "campaign_content", b"campaign_content", "campaign_term", b"campaign_term", "capture_source", b"capture_source", "channel", b"channel", "city", b"city", "company_name", b"company_name", "contact_name", b"contact_name", "converted_contact", b"converted_contact", "converted_customer", b"converted_customer", "create_time", b"create_time", "credit_code", b"credit_code", "emails", b"emails", "etag", b"etag", "external_id", b"external_id", "grade", b"grade", "hidden_fields", b"hidden_fields", "industry", b"industry", "landing_page", b"landing_page", "last_effective_follow_up_time", b"last_effective_follow_up_time", "last_follow_up_time", b"last_follow_up_time", "medium", b"medium", "name", b"name", "opt_in_time", b"opt_in_time", "owner", b"owner", "partner", b"partner", "phones", b"phones", "protection_expire_time", b"protection_expire_time", "province", b"province", "registrant", b"registrant", "registration_state", b"registration_state", "rejection_reason", b"rejection_reason", "remark", b"remark", "repeat_count", b"repeat_count", "repeat_time", b"repeat_time", "requirement", b"requirement", "score", b"score", "source", b"source", "source_detail", b"source_detail", "status", b"status", "status_note", b"status_note", "status_reason", b"status_reason", "update_time", b"update_time", "wechat", b"wechat"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

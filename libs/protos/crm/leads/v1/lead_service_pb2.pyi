@@ -219,8 +219,11 @@ class CreateLeadRequest(_message.Message):
 
     LEAD_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    UNOWNED_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that makes a retry safe."""
+    unowned: _builtins.bool
+    """True to leave it to the assignment rules who owns it. No owner may be named then."""
     @_builtins.property
     def lead(self) -> _lead_pb2.Lead:
         """Required. `company_name` or `contact_name` must be given."""
@@ -230,10 +233,11 @@ class CreateLeadRequest(_message.Message):
         *,
         lead: _lead_pb2.Lead | None = ...,
         request_id: _builtins.str = ...,
+        unowned: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "request_id", b"request_id", "unowned", b"unowned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
