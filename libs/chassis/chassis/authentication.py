@@ -15,10 +15,11 @@ CAPACITY = 10_000
 
 
 class _Verified:
-    __slots__ = ("claims", "decided")
+    __slots__ = ("claims", "decided", "key_id")
 
-    def __init__(self, claims: Claims) -> None:
+    def __init__(self, claims: Claims, key_id: str) -> None:
         self.claims = claims
+        self.key_id = key_id
         self.decided: tuple[PolicySnapshot, Caller] | None = None
 
 
@@ -41,7 +42,8 @@ class Authenticator:
         if not token:
             raise Unauthenticated("MISSING_TOKEN", "this needs an access token: sign in and send it as a bearer token")
         verified = self._verified.get(token)
-        if verified is None:
+        if verified is None or not self._policy.knows_key(verified.key_id):
+            self._forget(token)
             verified = self._verify(token)
         claims = verified.claims
         if claims.expires_at <= time.time():
@@ -76,10 +78,11 @@ class Authenticator:
         )
 
     def _verify(self, token: str) -> _Verified:
-        key = self._policy.key(key_id(token))
+        kid = key_id(token)
+        key = self._policy.key(kid)
         if key is None:
             raise invalid_token("the access token is signed with a key that is not ours")
-        verified = _Verified(verify(token, key))
+        verified = _Verified(verify(token, key), kid)
         with self._lock:
             self._verified[token] = verified
             if len(self._verified) > CAPACITY:

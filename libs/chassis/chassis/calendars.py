@@ -23,7 +23,21 @@ _CACHED_DAYS = 4096
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
 
+_YEARS = range(1900, 9991)
+"""What days may be asked for: the times and days around them can be reckoned as well."""
+
 Interval = tuple[datetime, datetime]
+
+
+def parse_day(value: str, *, field: str) -> date:
+    """A day as it is written, e.g. `2026-03-01`. Raises Invalid INVALID_DATE."""
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        raise Invalid("INVALID_DATE", "a day is written as 2026-03-01", field=field) from None
+    if day.year not in _YEARS:
+        raise Invalid("INVALID_DATE", f"give a day of the years {_YEARS[0]} to {_YEARS[-1]}", field=field)
+    return day
 
 
 @dataclass(frozen=True, order=True)
@@ -111,7 +125,7 @@ class WorkingCalendar:
         for start, end in self._from(moment):
             if moment < end:
                 return max(start, moment).astimezone(UTC)
-        raise _no_working_time()
+        raise no_working_time()
 
     def add_working_time(self, start: datetime, duration: timedelta) -> datetime:
         """The earliest moment at which so much working time has passed since `start`, in UTC.
@@ -127,19 +141,22 @@ class WorkingCalendar:
             if at <= end and left <= end - at:
                 return (at + left).astimezone(UTC)
             left -= max(end - at, timedelta())
-        raise _no_working_time()
+        raise no_working_time()
 
     def working_time_between(self, start: datetime, end: datetime) -> timedelta:
         """How much working time lies between two moments; negative if the second one is earlier."""
         if end < start:
             return -self.working_time_between(end, start)
-        total = timedelta()
+        return sum((ends - begins for begins, ends in self.working_spans(start, end)), timedelta())
+
+    def working_spans(self, start: datetime, end: datetime) -> Iterator[Interval]:
+        """The stretches of working time between two moments, in UTC and in order, cut to what lies between them."""
         day, last = self._day_of(start) - _DAY, self._day_of(end) + _DAY
         while day <= last:
             for begins, ends in self._intervals(day):
-                total += max(min(ends, end) - max(begins, start), timedelta())
+                if begins < end and start < ends:
+                    yield max(begins, start).astimezone(UTC), min(ends, end).astimezone(UTC)
             day += _DAY
-        return total
 
     def _day_of(self, moment: datetime) -> date:
         return moment.astimezone(self.zone).date()
@@ -187,5 +204,6 @@ class WorkingCalendar:
         return after
 
 
-def _no_working_time() -> Conflict:
+def no_working_time() -> Conflict:
+    """The refusal to reckon by a calendar in which no work is ever done."""
     return Conflict("NO_WORKING_TIME", "the working calendar has no working time: give the week some windows first")

@@ -90,6 +90,12 @@ class Caller:
             known = self._scopes[permission] = self._union(permission)
         return known
 
+    def require_everything(self, permission: str) -> None:
+        """Raise Denied SCOPE_TOO_NARROW unless the permission reaches all records, and Denied if it is not granted."""
+        if not self.scope(permission).everything:
+            message = f"this needs the permission {permission} with the scope ALL"
+            raise Denied("SCOPE_TOO_NARROW", message, permission=permission)
+
     def _union(self, permission: str) -> Scope:
         grants = self.granted(permission)
         if self.second_factor_missing:

@@ -14,7 +14,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy.exc import OperationalError
 
-from chassis import logs, telemetry
+from chassis import connecting, logs, stacks, telemetry, written
 from chassis.callers import service_caller
 from chassis.db import Database
 from chassis.errors import DomainError, Invalid, Unavailable
@@ -32,18 +32,24 @@ Command: TypeAlias = Callable[[Service, Settings, argparse.Namespace], int]
 def make_runtime(settings: Settings, service: Service, *, statement_seconds: float = 0) -> Runtime:
     """What a process gives a service to work with. Raises Invalid, naming the variable, if a setting is missing.
 
-    Statements are cancelled after `statement_seconds`; 0 sets no limit, as suits timers, jobs and migrations.
+    Statements are cancelled after `statement_seconds`; 0 sets no limit, as suits timers, jobs and migrations. These go
+    past a pooler, which has one limit for all.
     """
+    pooled = settings.is_pooled(service.name) and statement_seconds > 0
     database = Database(
         service.name,
-        settings.database_url(service.name),
+        settings.database_url(service.name) if pooled else settings.direct_database_url(service.name),
+        pooled=pooled,
         pool_size=settings.pool_size,
         statement_seconds=statement_seconds,
         data_keys=settings.data_keys(),
         zone=settings.zone,
+        standby_url=settings.standby_url(service.name),
     )
+    if settings.strict_audit:
+        written.be_strict()
     if settings.test_clock:
-        database.clock = suite_clock(database.engine)
+        database.clock = suite_clock(database)
     return Runtime(settings=settings, database=database)
 
 
@@ -54,10 +60,11 @@ def serve(settings: Settings, services: Sequence[Service], *, process_name: str 
 
     name = process_name or f"{'-'.join(service.name for service in services)}-serve"
     logs.start(settings, name)
+    stacks.tell_when_asked()
     telemetry.start(settings, name)
     hosted = [(service, make_runtime(settings, service, statement_seconds=STATEMENT_SECONDS)) for service in services]
     server = build_server(settings, hosted)
-    monitor = Monitor(settings.monitor, server.health.checks) if settings.monitor else None
+    monitor = Monitor(settings.monitor, server.health.checks, server.alive) if settings.monitor else None
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())
@@ -66,7 +73,8 @@ def serve(settings: Settings, services: Sequence[Service], *, process_name: str 
         monitor.start()
     _settle()
     told.wait()
-    server.stop()
+    server.drain(settings.drain_seconds)
+    server.stop(settings.stop_seconds)
     if monitor:
         monitor.stop()
     telemetry.stop()
@@ -77,6 +85,7 @@ def _settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
+    gc.enable()  # it may have been off during the start
 
 
 def migrate(settings: Settings, services: Sequence[Service]) -> None:
@@ -84,7 +93,10 @@ def migrate(settings: Settings, services: Sequence[Service]) -> None:
     from chassis import migrations
 
     for service in services:
-        migrations.upgrade(settings.database_url(service.name), service.migrations)
+        url = settings.direct_database_url(service.name)
+        migrations.upgrade(url, service.migrations)
+        if settings.is_pooled(service.name):
+            connecting.set_defaults(url, STATEMENT_SECONDS)
         if service.bootstrap is not None:
             runtime = make_runtime(settings, service)
             try:
@@ -100,7 +112,8 @@ def declare_queues(settings: Settings, services: Sequence[Service]) -> None:
     it publishes anything. With workers of their own, all services' queues must be declared before the first of
     them starts. Raises Unavailable if the broker is away.
     """
-    from chassis.bus.topology import BROKER_FAULTS, declare_all
+    from chassis.bus.nodes import BROKER_FAULTS
+    from chassis.bus.topology import declare_all
 
     for service in services:
         subscriptions = service.subscriptions(make_runtime(settings, service))
@@ -141,9 +154,14 @@ def _parser(service: Service) -> argparse.ArgumentParser:
     show.add_argument("event", type=UUID, help="the id of the event")
     replay = _add(events, "replay", _replay_dead_letters, "give dead letters to their handlers again")
     replay.add_argument("event", type=UUID, nargs="?", help="the id of one event; all if not given")
+    state = commands.add_parser("state", help="look after what is known of other services' records")
+    wanted = state.add_subparsers(required=True, metavar="WHAT")
+    _add(wanted, "request", _request_state, "ask the other services to tell all of it again, as after a restore")
     mail = commands.add_parser("mail", help="look after mails").add_subparsers(required=True, metavar="WHAT")
     _add(mail, "list", _list_mails, "list the mails that wait or were given up")
     _add(mail, "retry", _retry_mails, "try the mails again that were given up")
+    keys = commands.add_parser("keys", help="look after the data keys").add_subparsers(required=True, metavar="WHAT")
+    _add(keys, "reseal", _reseal, "seal anew with the first of DATA_KEYS what other keys sealed")
     audit = commands.add_parser("audit", help="look after the audit log").add_subparsers(required=True, metavar="WHAT")
     _add(audit, "verify", _verify_audit, "check that no entry was altered, removed or slipped in")
     _add(audit, "seal", _seal_audit, "seal the entries written so far")
@@ -228,6 +246,17 @@ def _queues(service: Service, settings: Settings) -> list[str]:
     return [subscription.queue for subscription in service.subscriptions(make_runtime(settings, service))]
 
 
+def _request_state(service: Service, settings: Settings, chosen: argparse.Namespace) -> int:
+    from chassis import restating
+
+    runtime = make_runtime(settings, service)
+    with runtime.database.write(service_caller(service.name)) as session:
+        requests = restating.request_all_again(session, service.subscriptions(runtime))
+    for each in requests:
+        print(f"asked {each.source} for {', '.join(each.events)}")
+    return 0
+
+
 def _list_mails(service: Service, settings: Settings, chosen: argparse.Namespace) -> int:
     from chassis import mail
 
@@ -245,6 +274,22 @@ def _retry_mails(service: Service, settings: Settings, chosen: argparse.Namespac
     with make_runtime(settings, service).database.write(service_caller(service.name)) as session:
         count = mail.retry(session)
     print(f"{count} mails are tried again", file=sys.stderr)
+    return 0
+
+
+def _reseal(service: Service, settings: Settings, chosen: argparse.Namespace) -> int:
+    from chassis import resealing
+
+    database = make_runtime(settings, service).database
+    current, stuck = database.data_keys.current, 0
+    for done in resealing.reseal(database, service):
+        left = f"; {done.stuck} still need another key" if done.stuck else ""
+        print(f"{done.what}: {done.renewed} sealed anew{left}")
+        stuck += done.stuck
+    if stuck:
+        print(f"{stuck} values need another key than {current}: run this again, and keep the keys", file=sys.stderr)
+        return _PROBLEM
+    print(f"the key {current} seals everything")
     return 0
 
 

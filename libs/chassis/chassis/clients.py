@@ -15,13 +15,20 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from chassis import deadlines, telemetry
 from chassis.callers import current_caller
+from chassis.channels import open_target
 from chassis.edge import MESSAGE_BYTES
 from chassis.settings import Settings
 
 CALL_SECONDS = 10.0
 """The longest that a service waits for another, unless its own caller waits less long."""
 AUTHORITY_SECONDS = 2.0
+SUCCESSION_SECONDS = 1.5
+"""For so long after a service stopped to answer, calls wait for a connection before they try again: what it takes to
+find the replica that comes after the only one, whose name is looked up again when the former has drained and closes its
+connections. Later on they fail at once."""
 _ATTEMPTS = 3
+_UNANSWERED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+"""A server that stops cancels calls that reach it in that moment; nobody here cancels any."""
 _READS = ("Get", "List", "BatchGet", "Count", "Search")
 _RENEW_SECONDS = 60.0
 _AUTHORITY_SERVICE = "identity"
@@ -42,14 +49,15 @@ def open_channel(settings: Settings, service: str) -> grpc.Channel:
     """A channel to another service, from `{SERVICE}_TARGET`, to make stubs on. Keep it for the process's life.
 
     Each call passes on the caller's token and the trace, and takes no longer than the call under way may.
-    Reads are tried again if the other service cannot be reached. What the other service refuses becomes this
-    service's own answer if the RpcError is not caught.
+    Reads, and writes with a request id, are tried again if the other service cannot be reached. What the other service
+    refuses becomes this service's own answer if the RpcError is not caught.
     """
-    return grpc.intercept_channel(plain_channel(settings.target(service)), _OnBehalf())
+    channel = open_target(settings, service, CHANNEL_OPTIONS)
+    return grpc.intercept_channel(channel, _OnBehalf(channel))
 
 
 def plain_channel(target: str) -> grpc.Channel:
-    """A channel with the suite's limits and nothing passed on."""
+    """A channel to one server, with the suite's limits, without TLS and with nothing passed on: for tests."""
     return grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
 
 
@@ -63,19 +71,41 @@ class _Details(NamedTuple):
 
 
 class _OnBehalf(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+    def __init__(self, channel: grpc.Channel) -> None:
+        self._channel = channel
+        self._lost_at: float | None = None
+        """Since when calls get no answer."""
+
     def intercept_unary_unary(self, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
         name = _name(details)
-        attempts = _ATTEMPTS if name.rpartition("/")[2].startswith(_READS) else 1
+        repeatable = name.rpartition("/")[2].startswith(_READS) or getattr(request, "request_id", False)
+        attempts = _ATTEMPTS if repeatable else 1
         with telemetry.span(name, kind=SpanKind.CLIENT, attributes={"rpc.system": "grpc"}) as span:
             for attempt in range(attempts):
                 answer = continuation(_passed_on(details), request)
                 code = answer.code()
-                if code is not grpc.StatusCode.UNAVAILABLE or attempt == attempts - 1:
+                lost_at = self._lost_since(code)
+                if lost_at is None or attempt == attempts - 1:
                     break
                 time.sleep(min(random.uniform(0.02, 0.1) * 2**attempt, deadlines.remaining(1)))  # noqa: S311
+                self._wait_until_connected(lost_at + SUCCESSION_SECONDS)
             if code is not grpc.StatusCode.OK:
                 span.set_status(StatusCode.ERROR, code.name)
         return answer
+
+    def _lost_since(self, code: grpc.StatusCode) -> float | None:
+        since = (self._lost_at or time.monotonic()) if code in _UNANSWERED else None
+        self._lost_at = since
+        return since
+
+    def _wait_until_connected(self, until: float) -> None:
+        seconds = min(until - time.monotonic(), deadlines.remaining(SUCCESSION_SECONDS))
+        if seconds > 0:
+            ready = grpc.channel_ready_future(self._channel)
+            try:
+                ready.result(seconds)
+            except grpc.FutureTimeoutError:
+                ready.cancel()
 
     def intercept_unary_stream(self, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
         return continuation(_passed_on(details), request)
@@ -112,7 +142,7 @@ class GrpcAuthority:
         """`service` signs in as the client `svc-{service}` with `SERVICE_CLIENT_SECRET_{SERVICE}`."""
         self._client_id = f"svc-{service}"
         self._secret = settings.client_secret(service)
-        self._channel = plain_channel(settings.target(_AUTHORITY_SERVICE))
+        self._channel = open_target(settings, _AUTHORITY_SERVICE, CHANNEL_OPTIONS)
         self._auth = AuthServiceStub(self._channel)
         self._policy = PolicyServiceStub(self._channel)
         self._lock = threading.Lock()

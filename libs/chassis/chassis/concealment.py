@@ -23,6 +23,7 @@ from chassis.field_rules import (
     not_writable,
     rule_name,
 )
+from chassis.message_parts import is_map, part_of
 from chassis.structs import to_dict
 
 HIDDEN_FIELDS = "hidden_fields"
@@ -107,15 +108,11 @@ def _restricted(path: str, own: Mapping[str, FieldEffect], keyed: str) -> Iterab
 
 def _held(message: Any, field: FieldDescriptor) -> Iterable[Any]:
     value = getattr(message, field.name)
-    if _is_map(field):
+    if is_map(field):
         return value.values()  # type: ignore[no-any-return]
     if field.is_repeated:
         return value  # type: ignore[no-any-return]
     return (value,) if message.HasField(field.name) else ()
-
-
-def _is_map(field: FieldDescriptor) -> bool:
-    return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
 def _mask(message: Any, field: EntityField) -> bool:
@@ -155,15 +152,10 @@ def shape_of(message: Descriptor) -> Shape | None:
         shape = _shapes[message.full_name] = Shape(message)  # known before its parts: a message may hold its like
         shape.entities = frozenset(held)
         for field in message.fields:
-            part = _value_of(field)
+            part = part_of(field)
             if part is not None and (inner := shape_of(part)) is not None:
                 shape.parts.append((field, inner))
     return shape
-
-
-def _value_of(field: FieldDescriptor) -> Descriptor | None:
-    held: Descriptor | None = field.message_type
-    return held.fields_by_name["value"].message_type if held is not None and _is_map(field) else held
 
 
 def _entities_in(message: Descriptor, seen: set[str]) -> set[str]:
@@ -174,7 +166,7 @@ def _entities_in(message: Descriptor, seen: set[str]) -> set[str]:
     for field in message.fields:
         if shows := protection_of(field).shows:
             found.add(shows.partition(".")[0])
-        if (part := _value_of(field)) is not None:
+        if (part := part_of(field)) is not None:
             found |= _entities_in(part, seen)
     return found
 

@@ -5,9 +5,10 @@ from typing import Any
 from crm.common.v1 import custom_field_pb2 as pb
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from chassis.custom_fields import CHANGEABLE, CustomField, CustomFieldDraft
+from chassis.custom_fields import CHANGEABLE, CustomFieldDraft
 from chassis.etags import etag
 from chassis.masks import changed_paths
+from chassis.names import make_name
 
 _PREFIX = "CUSTOM_FIELD_TYPE_"
 _FUNCTION = "ROLLUP_FUNCTION_"
@@ -17,10 +18,10 @@ _PLAIN = (
 )  # fmt: skip
 
 
-def custom_field_to_proto(field: CustomField) -> pb.CustomField:
-    """A field's definition as a message."""
+def custom_field_to_proto(field: Any) -> pb.CustomField:
+    """A field's definition as a message, from an entity or a row of `rows_of_fields`."""
     message = pb.CustomField(
-        name=field.name,
+        name=make_name("customFields", field.id),
         entity=field.entity,
         key=field.key,
         type=pb.CustomFieldType.Value(_PREFIX + field.type),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from simpleeval import InvalidExpression, SimpleEval, safe_add, safe_mult
 
@@ -241,8 +242,8 @@ def sample(kind: FieldType) -> Any:
     return _SAMPLES.get(kind, "a")
 
 
-def seen(kind: FieldType, value: Any) -> Any:
-    """A stored value as formulas see it: numbers and amounts as decimals, dates and times as such."""
+def seen(kind: FieldType, value: Any, zone: ZoneInfo) -> Any:
+    """A stored value as formulas see it: numbers and amounts as decimals, dates and times as such; see `at_home`."""
     if value is None:
         return None
     match kind:
@@ -253,8 +254,17 @@ def seen(kind: FieldType, value: Any) -> Any:
         case FieldType.DATE:
             return date.fromisoformat(value)
         case FieldType.DATETIME:
-            return datetime.fromisoformat(value)
+            return at_home(datetime.fromisoformat(value), zone)
     return value
+
+
+def at_home(value: Any, zone: ZoneInfo) -> Any:
+    """A value with its time, if it is one, by the clock of a zone, so that the day it falls on is that of the
+    organisation's calendar."""
+    try:
+        return value.astimezone(zone) if isinstance(value, datetime) else value
+    except OverflowError:  # at the end of all times
+        return value
 
 
 def names_of(formulas: Sequence[Formula]) -> frozenset[str]:

@@ -9,15 +9,17 @@ from uuid import UUID
 
 from sqlalchemy import Date, Numeric, cast, func, literal, select
 
+from chassis import locks
 from chassis.custom_entities import Children, Records, RollupFunction
 from chassis.custom_fields import CustomField, list_fields
 from chassis.custom_filters import json_holds
-from chassis.custom_formulas import evaluate, in_order, seen
+from chassis.custom_formulas import at_home, evaluate, in_order, seen
 from chassis.custom_serials import SerialBook
 from chassis.custom_values import COLLECTIONS, DERIVED, FieldType, ValueRule, normalise
 from chassis.db import ServiceSession
 from chassis.errors import Invalid, Violation
 from chassis.names import parse_name
+from chassis.organisation import organisation
 
 Values = Mapping[str, Any]
 
@@ -30,9 +32,10 @@ def validate(session: ServiceSession, records: Records, values: Values, *, curre
 class Judge:
     """Judges and derives the values of many records. Use it within one transaction only."""
 
-    def __init__(self, session: ServiceSession, records: Records) -> None:
+    def __init__(self, session: ServiceSession, records: Records, fields: Sequence[CustomField] | None = None) -> None:
+        """`fields` are all of the entity, as `list_fields` has them, if the transaction has read them already."""
         self._session, self._records = session, records
-        self.fields = list_fields(session, records.entity)
+        self.fields = list_fields(session, records.entity) if fields is None else fields
         self._by_key = {field.key: field for field in self.fields}
         live = [field for field in self.fields if not field.archived]
         self._formulas = in_order(field.formula for field in live if field.type == FieldType.FORMULA)
@@ -93,11 +96,12 @@ class Judge:
         """The values with those of the formulas. `plain` are the record's other fields that formulas take."""
         if not self._formulas:
             return stored
-        values = dict(stored)
-        names = dict(plain) | {field.key: seen(field.value_type, values.get(field.key)) for field in self.fields}
+        values, zone = dict(stored), organisation(self._session).zone
+        names = {name: at_home(value, zone) for name, value in plain.items()}
+        names |= {field.key: seen(field.value_type, values.get(field.key), zone) for field in self.fields}
         for formula in self._formulas:
             value = evaluate(formula, names)
-            names[formula.key] = seen(formula.result, value)
+            names[formula.key] = seen(formula.result, value, zone)
             if value is None:
                 values.pop(formula.key, None)
             else:
@@ -119,12 +123,12 @@ class Judge:
         """Whether any field rolls up children, or those of a kind."""
         return any(not children or (field.rollup or {})["children"] == children for field in self._rollups)
 
-    def roll_up(self, ids: Sequence[UUID], children: str = "") -> dict[UUID, dict[str, Any]]:
-        """The roll-ups of some records over all their children, or those of a kind; None for no value."""
+    def roll_up(self, ids: Sequence[UUID], *children: str) -> dict[UUID, dict[str, Any]]:
+        """The roll-ups of some records over all their children, or those of some kinds; None for no value."""
         rolled: dict[UUID, dict[str, Any]] = {key: {} for key in ids}
         for kind, source in self._records.children.items():
             fields = [field for field in self._rollups if (field.rollup or {})["children"] == kind]
-            if fields and kind == (children or kind):
+            if fields and kind in (children or (kind,)):
                 self._roll_up(source, fields, rolled)
         return rolled
 
@@ -183,8 +187,7 @@ class Judge:
     def _lock(self, field: CustomField) -> None:
         # One writer of a unique field at a time, until it commits: the values are no rows of their own.
         if field.id not in self._locked:
-            key = func.hashtextextended(f"custom_value {field.id}", 0)
-            self._session.execute(select(func.pg_advisory_xact_lock(key)))
+            locks.hold(self._session, f"custom_value {field.id}")
             self._locked.add(field.id)
 
 

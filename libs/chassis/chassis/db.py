@@ -10,14 +10,17 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import DateTime, Engine, MetaData, create_engine
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy import Connection, DateTime, Engine, MetaData
+from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
 from sqlalchemy.types import TypeDecorator
 
-from chassis import deadlines
+from chassis import deadlines, written
+from chassis.announcing import Announcer
 from chassis.callers import Caller
 from chassis.clock import Clock, system_clock
+from chassis.connecting import POOLED_OPTIONS, make_engine, session_options
 from chassis.encryption import DataKeys
+from chassis.standby import Standby
 from chassis.telemetry import TracedCursor
 
 DEFAULT_ZONE = ZoneInfo("Asia/Shanghai")
@@ -71,6 +74,27 @@ class ServiceSession(Session):
     data_keys: DataKeys
     request_id: str = ""
     database: "Database"
+    announced: set[str]
+    """The channels to notify once the transaction is committed."""
+    _opened: tuple[SessionTransaction, Connection] | None = None
+
+    def announce(self, channel: str) -> None:
+        """Notify a channel once the transaction is committed: see `chassis.announcing`."""
+        self.database.announcer.ready()
+        self.announced.add(channel)
+
+    def opened(self) -> Connection:
+        """The connection of the transaction under way, like `connection`, which takes its time to find it each time.
+
+        Of each savepoint it is asked anew, as it is the first use that sets the savepoint.
+        """
+        now = self.get_nested_transaction() or self.get_transaction()
+        if now is None or self._opened is None or self._opened[0] is not now:
+            connection = self.connection()
+            now = self.get_nested_transaction() or self.get_transaction()
+            assert now is not None
+            self._opened = now, connection
+        return self._opened[1]
 
 
 class Database:
@@ -86,8 +110,12 @@ class Database:
         statement_seconds: float = 0,
         data_keys: DataKeys | None = None,
         zone: ZoneInfo = DEFAULT_ZONE,
+        pooled: bool = False,
+        standby_url: str = "",
     ) -> None:
-        """Statements that take longer than `statement_seconds` are cancelled; 0 sets no limit.
+        """`url` is as `chassis.connecting` reads it. Statements that take longer than `statement_seconds` are
+        cancelled; 0 sets no limit. If `pooled`, the URL is that of a pooler of transactions, and the limit what
+        `migrate` has made the role's default. `standby_url`: see `read_much`.
 
         `zone` is the organisation's until the organisation says otherwise: see `chassis.organisation`.
         """
@@ -96,8 +124,11 @@ class Database:
         self.data_keys = data_keys or DataKeys()
         self.zone = zone
         # Connections rest in autocommit mode, so that a read costs its statement and nothing else.
-        self.pool_engine: Engine = create_engine(
-            url.replace("postgresql://", "postgresql+psycopg://", 1),
+        session = POOLED_OPTIONS if pooled else session_options(statement_seconds)
+        options = {"cursor_factory": TracedCursor, **session}
+        self.pool_engine: Engine = make_engine(
+            url,
+            connect_options=options,
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=5,
@@ -105,13 +136,11 @@ class Database:
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
             hide_parameters=True,
-            connect_args={
-                "connect_timeout": 5,
-                "cursor_factory": TracedCursor,
-                "options": f"-c timezone=UTC -c statement_timeout={int(statement_seconds * 1000)}",
-            },
         )
+        written.watch(self.pool_engine)
+        self.announcer = Announcer(self.pool_engine)
         self.engine: Engine = self.pool_engine.execution_options(isolation_level="READ COMMITTED")
+        self._standby = Standby(standby_url, options) if standby_url else None
 
     @contextmanager
     def write(self, caller: Caller, *, request_id: str = "") -> Iterator[ServiceSession]:
@@ -119,23 +148,43 @@ class Database:
 
         Within a call nothing is committed after its deadline: raises DeadlineExceeded or Cancelled instead.
         """
-        with self._session(self.engine, caller, request_id) as session, session.begin():
-            yield session
-            deadlines.check()
+        with self._session(self.engine, caller, request_id) as session:
+            with session.begin():
+                yield session
+                deadlines.check()
+            if session.announced:
+                self.announcer.tell(session.announced)
+
+    def read(self, caller: Caller) -> ServiceSession:
+        """A session for reading, to be closed at the end of a `with`. Each statement sees the newest data, in one round
+        trip."""
+        return self._session(self.pool_engine, caller, "")
 
     @contextmanager
-    def read(self, caller: Caller) -> Iterator[ServiceSession]:
-        """A session for reading. Each statement sees the newest data, in one round trip."""
-        with self._session(self.pool_engine, caller, "") as session:
+    def read_much(self, caller: Caller) -> Iterator[ServiceSession]:
+        """A session for reading on the same terms, which is the standby's if there is one that has caught up.
+
+        For what goes through many records in pages. The standby cancels a statement that takes long while it has to
+        apply what vacuum removed: SQLAlchemy's OperationalError, as for a database that is away.
+        """
+        connection = self._standby.caught_up(self.pool_engine) if self._standby else None
+        if connection is None:
+            with self.read(caller) as session:
+                yield session
+            return
+        with connection, self._session(connection, caller, "") as session, session.begin():
             yield session
 
-    @contextmanager
-    def _session(self, engine: Engine, caller: Caller, request_id: str) -> Iterator[ServiceSession]:
-        with ServiceSession(engine, expire_on_commit=False) as session:
-            session.service, session.caller, session.request_id = self.service, caller, request_id
-            session.now, session.data_keys, session.database = self.clock(), self.data_keys, self
-            yield session
+    def _session(self, bind: Engine | Connection, caller: Caller, request_id: str) -> ServiceSession:
+        session = ServiceSession(bind, expire_on_commit=False)
+        session.service, session.caller, session.request_id = self.service, caller, request_id
+        session.now, session.data_keys, session.database = self.clock(), self.data_keys, self
+        session.announced = set()
+        return session
 
     def dispose(self) -> None:
         """Close all connections."""
+        self.announcer.close()
         self.engine.dispose()
+        if self._standby is not None:
+            self._standby.dispose()

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
 import grpc
+from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 from opentelemetry import context as otel_context
@@ -25,9 +26,12 @@ from chassis.access import Access
 from chassis.audit.refusals import Refusals
 from chassis.authentication import Authenticator
 from chassis.callers import Caller, current_caller, set_caller
+from chassis.channels import ADMITTED
 from chassis.concealment import MethodRules
 from chassis.deadlines import DeadlineExceeded, Limits
 from chassis.errors import Denied, DomainError, Exhausted, Invalid, Unauthenticated
+from chassis.logs import note_routine
+from chassis.moments import moments_of
 from chassis.status import to_status
 
 calls_logger = logging.getLogger("chassis.calls")
@@ -127,6 +131,7 @@ class MethodEdge:
         self._permission = access.permission
         self._partners = access.partners
         self._rules = MethodRules.of(name)
+        self._moments = moments_of(Default().FindMethodByName(name.replace("/", ".")).input_type)
         self._authenticator = authenticator
         self._refusals = refusals
         self._gateway_secret = gateway_secret
@@ -141,8 +146,9 @@ class MethodEdge:
         return Context().run(self._answer, request, context)
 
     def answer_upload(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
-        """Answer a call with a stream of requests."""
-        return Context().run(self._answer, self._checked(requests), context)
+        """Answer a call with a stream of requests. Clients learn that they are let in before they send any."""
+        admit = partial(context.send_initial_metadata, ((ADMITTED, "true"),))
+        return Context().run(self._answer, self._checked(requests), context, admit)
 
     def stream(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         """Answer a call with a stream of responses."""
@@ -152,10 +158,11 @@ class MethodEdge:
         """Answer a stream with a stream."""
         return _within(Context(), self._stream(self._checked(requests), context))
 
-    def _answer(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def _answer(self, request: Any, context: grpc.ServicerContext, admitted: Callable[[], None] = lambda: None) -> Any:
         call = self._begin(context)
         try:
             self._admit(call, request)
+            admitted()
             response = self.behaviour(request, context)
             self._rules.conceal(response, current_caller())
         except Exception as error:  # noqa: BLE001 - this is the one place where errors leave a service
@@ -197,7 +204,7 @@ class MethodEdge:
         call.limits = Limits(seconds, context.is_active)
         deadlines.set_limits(call.limits)
         parent = telemetry.parent_context("" if self._quiet else str(call.metadata.get("traceparent", "")))
-        call.span = telemetry.tracer().start_span(
+        call.span = telemetry.recorder().start_span(
             self._name, context=parent, kind=SpanKind.SERVER, attributes=self._attributes
         )
         otel_context.attach(set_span_in_context(call.span))
@@ -219,7 +226,7 @@ class MethodEdge:
         if isinstance(request, DomainError):
             raise request
         if isinstance(request, Message):
-            self._rules.check(request, current_caller())
+            self._check(request)
         if time.monotonic() >= call.limits.at:
             raise DeadlineExceeded("DEADLINE_EXCEEDED", "the call waited longer than its deadline; nothing was changed")
 
@@ -227,8 +234,13 @@ class MethodEdge:
         for request in requests:
             if isinstance(request, DomainError):
                 raise request
-            self._rules.check(request, current_caller())
+            self._check(request)
             yield request
+
+    def _check(self, request: Message) -> None:
+        if self._moments is not None:
+            self._moments.check(request)
+        self._rules.check(request, current_caller())
 
     def _note(self, error: Exception, request: Any) -> None:
         """Log that the caller may not do this, or could not sign in. What another service refused, that one logs."""
@@ -271,16 +283,15 @@ def _bearer(metadata: Mapping[str, Any]) -> str:
 
 
 def _log(name: str, code: str, seconds: float) -> None:
-    """Log a call. The record is made by hand: to look for the calling line costs more than all the rest."""
-    if not calls_logger.isEnabledFor(logging.INFO):
-        return
-    record = logging.LogRecord(calls_logger.name, logging.INFO, "", 0, "call", None, None)
     try:
         subject = current_caller().subject
     except LookupError:
         subject = ""
-    record.__dict__.update(method=name, code=code, ms=round(seconds * 1000, 2), subject=subject)
-    calls_logger.handle(record)
+    fields = {"method": name, "code": code, "ms": round(seconds * 1000, 2), "subject": subject}
+    if code == "OK":
+        note_routine(calls_logger, "call", **fields)
+    else:
+        calls_logger.info("call", extra=fields)
 
 
 def _careful(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:

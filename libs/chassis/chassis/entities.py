@@ -77,7 +77,7 @@ def entities() -> Mapping[str, EntityFields]:
 
 @cache
 def collections() -> Mapping[str, str]:
-    """The entity that each collection of resource names is of: `followUps` → `follow_up`."""
+    """The entity that each collection of resource names is of: `someThings` → `some_thing`."""
     return MappingProxyType({f"{_camel(entity)}s": entity for entity in entities()})
 
 

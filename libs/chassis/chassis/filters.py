@@ -134,6 +134,19 @@ class FieldRegistry:
         return SortKey(field.column, order.descending, nullable=field.nullable)
 
 
+def is_empty(condition_tree: pb.Filter) -> bool:
+    """Whether a condition tree demands nothing, as far as its outermost node says."""
+    return condition_tree.WhichOneof("node") is None
+
+
+def compared_with(condition_tree: pb.Filter, field: str) -> str | None:
+    """The text that a field must be equal to, if a condition tree demands just that; else None."""
+    condition = condition_tree.condition
+    if condition.field != field or condition.operator != pb.OPERATOR_EQUAL or len(condition.values) != 1:
+        return None
+    return condition.values[0].text
+
+
 def filter_to_json(condition_tree: pb.Filter) -> dict[str, Any]:
     """A condition tree in the form in which it is kept; empty for the empty one."""
     return MessageToDict(condition_tree)

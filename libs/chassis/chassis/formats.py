@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import cache
 from urllib.parse import urlsplit, urlunsplit
 
@@ -136,6 +137,18 @@ def _chinese_patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     kinds = (metadata.mobile, metadata.fixed_line)
     mobile, landline = [re.compile((kind and kind.national_number_pattern) or "$^") for kind in kinds]
     return mobile, landline
+
+
+def mobiles_in_china(texts: Iterable[str]) -> dict[str, str]:
+    """Those of some texts that are Chinese mobile numbers typed without anything else, as `phone` has them."""
+    lines = "\n".join([text for text in texts if text.isascii()])
+    return {found[0]: f"+86{found[0]}" for found in _mobile_lines().finditer(lines)}
+
+
+@cache
+def _mobile_lines() -> re.Pattern[str]:
+    mobile, _ = _chinese_patterns()
+    return re.compile(f"^(?=[1-9][0-9]{{8,10}}$)(?:{mobile.pattern})$", re.MULTILINE)
 
 
 def _chinese(number: str) -> str | None:

@@ -11,12 +11,13 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from google.protobuf.message import Message
-from sqlalchemy import CursorResult, delete, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import CursorResult, delete, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from chassis.db import ChassisTables, ServiceSession
 from chassis.errors import Conflict, Invalid
+from chassis.prepared import Prepared, pipelined
+from chassis.told_once import told_once
 
 KEPT = timedelta(days=7)
 """How long a retry is known as one."""
@@ -45,41 +46,81 @@ def once(
     response_type: type[Response],
     call: Callable[[], Response],
     *,
+    ahead: Callable[[], Callable[[], None]] | None = None,
     secret_fields: Sequence[str] = (),
 ) -> Response:
     """Answer a request, or repeat the answer it got before.
 
-    `secret_fields` are fields of the request or the response, or paths such as `customer.identity_number`, that
+    `ahead` returns what sends statements that `call` needs the results of (`prepared.Prepared.send`). They share the
+    round trip of the claim, and are run also where the request turns out to be a retry, so they must change nothing.
+
+    `secret_fields` are fields of the request or the response, or paths such as `thing.secret`, that
     are not kept in any form: a repeated answer comes without them, and two requests that differ in nothing else
-    count as the same.
+    count as the same. What the contract marks as told once is not kept of any answer.
 
     Raises Invalid INVALID_REQUEST_ID for what is no UUID, Conflict REQUEST_ID_REUSED if the same id came with
     a different request before.
     """
+    send = ahead() if ahead is not None else None
     if not request_id:
+        if send is not None:
+            with pipelined(session):
+                send()
         return call()
-    key = {
-        "subject": session.caller.subject,
-        "method": request.DESCRIPTOR.full_name,
-        "request_id": parse_request_id(request_id),
-    }
+    key = _key(session, request, request_id)
     fingerprint = _fingerprint(request, secret_fields)
-    claimed = session.execute(
-        insert(IdempotencyClaim)
-        .values(fingerprint=fingerprint, **key)
-        .on_conflict_do_nothing()
-        .returning(IdempotencyClaim.request_id)
-    ).first()
-    if claimed is None:
+    if not _claim(session, {**key, "fingerprint": fingerprint}, send):
         return _repeat(session, key, fingerprint, response_type)
     response = call()
-    session.execute(
-        update(IdempotencyClaim)
-        .where(*_matches(key))
-        .values(response=_without(response, secret_fields).SerializeToString())
-        .execution_options(synchronize_session=False)
-    )
+    session.flush()
+    kept = _without(response, (*secret_fields, *told_once(response.DESCRIPTOR)))
+    _ANSWER.write(session, response=kept.SerializeToString(), **key)
     return response
+
+
+def _claim(session: ServiceSession, claim: dict[str, Any], send: Callable[[], None] | None) -> bool:
+    """Whether the request is a new one."""
+    if send is None:
+        return bool(_CLAIM.write(session, **claim))
+    with pipelined(session):
+        claimed = _CLAIM.send(session, **claim)
+        send()
+    return bool(claimed.all())
+
+
+_CLAIM = Prepared(
+    text(
+        """
+    INSERT INTO idempotency_claim (subject, method, request_id, fingerprint)
+    VALUES (:subject, :method, :request_id, :fingerprint) ON CONFLICT DO NOTHING RETURNING request_id
+        """
+    )
+)
+_ANSWER = Prepared(
+    text(
+        """
+    UPDATE idempotency_claim SET response = :response
+    WHERE subject = :subject AND method = :method AND request_id = :request_id
+        """
+    )
+)
+
+
+def recall(
+    session: ServiceSession,
+    request: Message,
+    request_id: str,
+    response_type: type[Response],
+    *,
+    secret_fields: Sequence[str] = (),
+) -> Response | None:
+    """The answer that a request got before, or None if it got none: for writes of several transactions, before the
+    first. Raises as `once` does."""
+    if not request_id:
+        return None
+    key = _key(session, request, request_id)
+    known = session.scalar(select(IdempotencyClaim.request_id).where(*_matches(key)))
+    return _repeat(session, key, _fingerprint(request, secret_fields), response_type) if known is not None else None
 
 
 def parse_request_id(request_id: str) -> UUID:
@@ -94,6 +135,14 @@ def purge(session: ServiceSession) -> int:
     """Forget claims older than `KEPT`, by the real time. Returns how many."""
     old = delete(IdempotencyClaim).where(IdempotencyClaim.create_time < func.now() - KEPT)
     return cast(CursorResult[Any], session.execute(old)).rowcount
+
+
+def _key(session: ServiceSession, request: Message, request_id: str) -> dict[str, Any]:
+    return {
+        "subject": session.caller.subject,
+        "method": request.DESCRIPTOR.full_name,
+        "request_id": parse_request_id(request_id),
+    }
 
 
 def _repeat(

@@ -12,6 +12,7 @@ from sqlalchemy import Index, delete, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from chassis.db import ChassisTables, ServiceSession
+from chassis.prepared import Prepared
 
 KEPT = timedelta(days=14)
 """How long a claim is kept. Nothing is delivered again after that."""
@@ -33,17 +34,19 @@ class InboxClaim(ChassisTables):
     """By the real clock."""
 
 
-_CLAIM = text(
-    """
-    INSERT INTO inbox_claim (handler, event_id) SELECT :handler, unnest(CAST(:ids AS uuid[]))
+_CLAIM = Prepared(
+    text(
+        """
+    INSERT INTO inbox_claim (handler, event_id) SELECT CAST(:handler AS text), unnest(CAST(:ids AS uuid[]))
     ON CONFLICT DO NOTHING RETURNING event_id
-    """
+        """
+    )
 )
 
 
 def claim(session: ServiceSession, handler: str, event_ids: Sequence[UUID]) -> set[UUID]:
     """Claim events for a handler. Returns those that nobody has claimed before, which are to be handled now."""
-    return set(session.scalars(_CLAIM, {"handler": handler, "ids": list(event_ids)}))
+    return {row.event_id for row in _CLAIM.write(session, handler=handler, ids=list(event_ids))}
 
 
 def purge(session: ServiceSession, kept: timedelta = KEPT) -> int:

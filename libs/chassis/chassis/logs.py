@@ -7,8 +7,10 @@ Never log personal data, secrets or the content of records; resource names are f
 import logging
 import sys
 import traceback
+from collections import deque
 from datetime import UTC, datetime
-from typing import Any
+from threading import Event, RLock, Thread
+from typing import Any, TextIO
 
 import orjson
 import psycopg
@@ -17,22 +19,99 @@ from sqlalchemy.exc import StatementError
 
 from chassis.settings import Settings
 
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+HELD_SECONDS = 0.2
+MOST_HELD = 1_000
+
+_HELD = "span_context"
+"""The attribute of a record that may be held back for a moment: the span that it belongs to."""
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", _HELD}
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 def start(settings: Settings, process_name: str) -> None:
     """Send the log of this process to standard error, in the format and from the level of the settings."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LogWriter(sys.stderr)
     handler.setFormatter(TextFormatter() if settings.log_format == "text" else JsonFormatter(process_name))
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
+        if isinstance(old, LogWriter):
+            old.close()
     root.addHandler(handler)
     level = settings.log_level.upper()
     root.setLevel(level if level in _LEVELS else "INFO")
     for chatty in ("amqp", "kombu", "nameko", "alembic.runtime.plugins"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+
+
+def note_routine(logger: logging.Logger, message: str, **fields: object) -> None:
+    """Log at INFO what happens all the time and went well: it may be held back until `LogWriter` writes next.
+
+    The record is made by hand: to look for the calling line costs more than all the rest.
+    """
+    if logger.isEnabledFor(logging.INFO):
+        record = logging.LogRecord(logger.name, logging.INFO, "", 0, message, None, None)
+        record.__dict__.update(fields)
+        setattr(record, _HELD, trace.get_current_span().get_span_context())
+        logger.handle(record)
+
+
+class LogWriter(logging.StreamHandler[TextIO]):
+    """Writes the log. What is routine is held back for up to `HELD_SECONDS` and written together: a line alone takes
+    a fourteenth of what it takes to answer a call that reads one record.
+
+    All else is written at once, after what was held back, so that lines stay in order. What a process holds back when
+    it is killed is lost.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._held: deque[logging.LogRecord] = deque()
+        self._writing = RLock()
+        self._ended = Event()
+        self._thread: Thread | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, or hold it back."""
+        if hasattr(record, _HELD) and not self._ended.is_set():
+            self._hold(record)
+            return
+        with self._writing:
+            self._write_held()
+            super().emit(record)
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        self._write_held()
+        super().flush()
+
+    def close(self) -> None:
+        """The same for the last time. What comes later is written at once."""
+        self._ended.set()
+        self._write_held()
+        super().close()
+
+    def _hold(self, record: logging.LogRecord) -> None:
+        self._held.append(record)
+        if len(self._held) >= MOST_HELD:
+            self._write_held()
+        if self._thread is None:  # of those who emit, one at a time comes here
+            self._thread = Thread(target=self._follow, name="log", daemon=True)
+            self._thread.start()
+
+    def _write_held(self) -> None:
+        with self._writing:
+            records = [self._held.popleft() for _ in range(len(self._held))]
+            if records:
+                try:
+                    self.stream.write("".join([self.format(record) + self.terminator for record in records]))
+                    self.stream.flush()
+                except Exception:  # noqa: BLE001 - as the handlers of the standard library have it
+                    self.handleError(records[0])
+
+    def _follow(self) -> None:
+        while not self._ended.wait(HELD_SECONDS):
+            self._write_held()
 
 
 def extra_fields(record: logging.LogRecord) -> dict[str, Any]:
@@ -72,7 +151,7 @@ class JsonFormatter(logging.Formatter):
         self._process = process_name
 
     def format(self, record: logging.LogRecord) -> str:
-        context = trace.get_current_span().get_span_context()
+        context = getattr(record, _HELD, None) or trace.get_current_span().get_span_context()
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC),
             "level": record.levelname,

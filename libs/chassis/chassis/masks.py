@@ -8,6 +8,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from chassis.errors import Invalid
+from chassis.message_parts import is_map
 
 
 def changed_paths(message: Message, mask: FieldMask, allowed: Set[str]) -> set[str]:
@@ -65,4 +66,4 @@ def _exists(descriptor: Descriptor, path: str) -> bool:
 def _is_keyed(field: FieldDescriptor) -> bool:
     """Whether what follows in a path is a key of the value, not a field of a message."""
     kind = field.message_type
-    return kind is not None and (kind.full_name == "google.protobuf.Struct" or kind.GetOptions().map_entry)
+    return is_map(field) or (kind is not None and kind.full_name == "google.protobuf.Struct")

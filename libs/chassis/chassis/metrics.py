@@ -25,7 +25,11 @@ EVENTS_PUBLISHED = Counter("outbox_published_total", "Events published", ["servi
 MAILS = Counter("mails_total", "Attempts to deliver mails, by what the mail was then", ["service", "state"])
 AUDIT_UNSEALED = Gauge("audit_unsealed", "Entries of the audit log that are in no block yet", ["service"])
 AUDIT_HEAD = Gauge("audit_head_block", "The number of the last block of the audit log", ["service"])
+UNAUDITED_WRITES = Counter("unaudited_writes_total", "Calls that wrote without an audit entry", ["service"])
+QUEUE_EVENTS = Gauge("queue_events", "Events that wait for a handler or are with it", ["queue"])
+JOBS_WAITING = Gauge("jobs_waiting", "Jobs that no process works on yet, at most 10", ["service"])
 DEAD_LETTERS = Gauge("dead_letters", "Events set aside after their last retry", ["queue"])
+CERTIFICATE_EXPIRY = Gauge("tls_certificate_expiry_timestamp_seconds", "When the certificate in use ends")
 
 Check = Callable[[], str]
 """Returns what is wrong, or the empty string."""
@@ -40,16 +44,19 @@ class Pools:
     def watch(self, database: Database) -> None:
         """Report a database's pool from now on, under its service's name."""
         self._databases[database.service] = database
+        UNAUDITED_WRITES.labels(database.service)  # from 0 on, so that the first is an increase
 
     def collect(self) -> Iterable[Metric]:
         """Called by the registry."""
         size = GaugeMetricFamily("database_pool_connections", "Open connections", labels=["service", "state"])
+        limit = GaugeMetricFamily("database_pool_limit", "Connections that may be open at most", labels=["service"])
         for service, database in self._databases.items():
             pool = database.engine.pool
             if isinstance(pool, QueuePool):
+                limit.add_metric([service], 2 * pool.size())  # `chassis.db`: as many again may be open for a moment
                 size.add_metric([service, "used"], pool.checkedout())
                 size.add_metric([service, "idle"], pool.checkedin())
-        return [size]
+        return [size, limit]
 
 
 POOLS = Pools()
@@ -59,10 +66,11 @@ REGISTRY.register(POOLS)
 class Monitor:
     """Serves `/livez`, `/readyz` and `/metrics` over HTTP, from a thread of its own."""
 
-    def __init__(self, listen: str, checks: Mapping[str, Check]) -> None:
-        """`listen` is `host:port`; port 0 takes a free one. `checks` say by name what must be well to be ready."""
+    def __init__(self, listen: str, checks: Mapping[str, Check], alive: Mapping[str, Check] | None = None) -> None:
+        """`listen` is `host:port`; port 0 takes a free one. `checks` say by name what must be well to be ready, `alive`
+        what only a new process would mend: nothing that depends on another server."""
         host, _, port = listen.rpartition(":")
-        self._server = ThreadingHTTPServer((host or "0.0.0.0", int(port)), _handler(checks))  # noqa: S104
+        self._server = ThreadingHTTPServer((host or "0.0.0.0", int(port)), _handler(checks, alive or {}))  # noqa: S104
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="monitor", daemon=True)
         self.port: int = self._server.server_address[1]
@@ -90,20 +98,22 @@ def failing(checks: Mapping[str, Check]) -> dict[str, str]:
     return wrong
 
 
-def _handler(checks: Mapping[str, Check]) -> type[BaseHTTPRequestHandler]:
+def _handler(checks: Mapping[str, Check], alive: Mapping[str, Check]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             if path == "/livez":
-                self._answer(200, "text/plain; charset=utf-8", b"ok\n")
+                self._judge("alive", failing(alive))
             elif path == "/readyz":
-                wrong = failing(checks)
-                body = orjson.dumps({"ready": not wrong, "failing": wrong})
-                self._answer(503 if wrong else 200, "application/json", body)
+                self._judge("ready", failing(checks))
             elif path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
             else:
                 self._answer(404, "text/plain; charset=utf-8", b"try /livez, /readyz or /metrics\n")
+
+        def _judge(self, name: str, wrong: Mapping[str, str]) -> None:
+            body = orjson.dumps({name: not wrong, "failing": wrong})
+            self._answer(503 if wrong else 200, "application/json", body)
 
         def _answer(self, status: int, content_type: str, body: bytes) -> None:
             self.send_response(status)

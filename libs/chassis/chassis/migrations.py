@@ -18,8 +18,9 @@ from alembic import command, context, op
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, Engine, MetaData, NullPool, create_engine, inspect, text
+from sqlalchemy import Connection, Engine, MetaData, NullPool, inspect, text
 
+from chassis.connecting import make_engine
 from chassis.db import ChassisTables
 from chassis.errors import Unavailable
 
@@ -34,6 +35,8 @@ TABLE_MODULES = (
     "chassis.mail",
     "chassis.organisation",
     "chassis.outbox",
+    "chassis.personal_data.model",
+    "chassis.restating",
     "chassis.sharing",
     "chassis.testclock",
     "chassis.timers",
@@ -100,7 +103,7 @@ def upgrade(url: str, folder: Path, *, patience: float = 600) -> None:
     Several processes may do so at once: one works, the others wait for it, at most `patience` seconds.
     Raises Unavailable if that is not enough.
     """
-    engine = _engine(url)
+    engine = make_engine(url, poolclass=NullPool)
     try:
         with _one_at_a_time, _locked(engine, patience), engine.connect() as connection:
             command.upgrade(_config(connection, folder), "head")
@@ -121,7 +124,7 @@ def run_env(metadata: MetaData) -> None:
 
 def differences(url: str, metadata: MetaData) -> list[Any]:
     """What a migrated database lacks, or has too much, to match the entities. Empty if the revisions are complete."""
-    engine = _engine(url)
+    engine = make_engine(url, poolclass=NullPool)
     try:
         with engine.connect() as connection:
             both = [metadata, chassis_metadata()]
@@ -129,10 +132,6 @@ def differences(url: str, metadata: MetaData) -> list[Any]:
             return list(compare_metadata(found, cast(MetaData, both)))  # takes several, though its type says one
     finally:
         engine.dispose()
-
-
-def _engine(url: str) -> Engine:
-    return create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=NullPool)
 
 
 def _config(connection: Connection, folder: Path) -> Config:

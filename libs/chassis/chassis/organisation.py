@@ -135,7 +135,7 @@ def learn(session: ServiceSession, state: Mapping[str, Any]) -> None:
 
 def subscription(service: str) -> Subscription:
     """What a service adds to its subscriptions to keep up with the organisation."""
-    return Subscription("identity", ("OrganisationChanged",), f"{service}.company", _keep_up)
+    return Subscription("identity", ("OrganisationChanged",), f"{service}.company", _keep_up, keeps_state=True)
 
 
 def _keep_up(session: ServiceSession, received: Received) -> None:

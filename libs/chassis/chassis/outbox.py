@@ -22,9 +22,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from chassis.db import ChassisTables, ServiceSession
 from chassis.names import new_id
+from chassis.prepared import Prepared
 from chassis.telemetry import current_traceparent
 
-__all__ = ["CHANNEL", "KEPT", "OutboxEvent", "emit", "emit_all", "purge"]
+__all__ = ["CHANNEL", "KEPT", "OutboxEvent", "emit", "emit_all", "emitted", "purge"]
 
 CHANNEL = "outbox"
 """The PostgreSQL channel on which new events are announced to the relay."""
@@ -33,6 +34,7 @@ KEPT = timedelta(days=7)
 """How long published events are kept, to look at."""
 
 _PURGE_ROWS = 5000
+_EMITTED = "events emitted"
 
 
 class OutboxEvent(ChassisTables):
@@ -48,7 +50,7 @@ class OutboxEvent(ChassisTables):
     position: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     event_id: Mapped[UUID]
     type: Mapped[str]
-    """The full name of the event's message, e.g. `crm.leads.v1.FollowUpLogged`."""
+    """The full name of the event's message, e.g. `crm.things.v1.ThingMade`."""
     subject: Mapped[str]
     """The resource name that orders the events; empty if nothing does."""
     time: Mapped[datetime]
@@ -63,20 +65,18 @@ class OutboxEvent(ChassisTables):
 
 
 # One round trip for any number of events, whose data are one JSON text: the driver escapes arrays of texts slowly.
-# The notification goes out with the commit, once per transaction.
-_INSERT = text(
-    f"""
-    WITH events AS (
-      INSERT INTO outbox (event_id, type, subject, time, data, traceparent)
-      SELECT event_id, type, subject, :time, data, :traceparent
-      FROM ROWS FROM (
-        unnest(CAST(:ids AS uuid[])), unnest(CAST(:types AS text[])), unnest(CAST(:subjects AS text[])),
-        jsonb_array_elements(CAST(:data AS jsonb))
-      ) WITH ORDINALITY AS event (event_id, type, subject, data, place)
-      ORDER BY place
+_INSERT = Prepared(
+    text(
+        """
+    INSERT INTO outbox (event_id, type, subject, time, data, traceparent)
+    SELECT event_id, type, subject, CAST(:time AS timestamptz), data, CAST(:traceparent AS text)
+    FROM ROWS FROM (
+      unnest(CAST(:ids AS uuid[])), unnest(CAST(:types AS text[])), unnest(CAST(:subjects AS text[])),
+      jsonb_array_elements(CAST(:data AS jsonb))
+    ) WITH ORDINALITY AS event (event_id, type, subject, data, place)
+    ORDER BY place
+        """
     )
-    SELECT pg_notify('{CHANNEL}', '')
-    """  # noqa: S608 - a constant
 )
 
 _PURGE = text(
@@ -101,17 +101,24 @@ def emit_all(session: ServiceSession, events: Sequence[Any]) -> None:
     if not events:
         return
     session.flush()  # the rows that changed are locked from here on: see the note on order above
-    session.execute(
-        _INSERT,
-        {
-            "ids": [new_id() for _ in events],
-            "types": [_type(session.service, event) for event in events],
-            "subjects": [str(getattr(event, event.SUBJECT)) for event in events],
-            "data": orjson.dumps(events, _encode, orjson.OPT_UTC_Z).decode(),
-            "time": session.now,
-            "traceparent": current_traceparent(),
-        },
+    ids = [new_id() for _ in events]
+    session.info.setdefault(_EMITTED, []).extend(ids)
+    _INSERT.write(
+        session,
+        ids=ids,
+        types=[_type(session.service, event) for event in events],
+        subjects=[str(getattr(event, event.SUBJECT)) for event in events],
+        data=orjson.dumps(events, _encode, orjson.OPT_UTC_Z).decode(),
+        time=session.now,
+        traceparent=current_traceparent(),
     )
+    session.announce(CHANNEL)
+
+
+def emitted(session: ServiceSession) -> Sequence[UUID]:
+    """The ids of the events that a session has written so far, in order, for whoever needs to know what came of what.
+    Those of a savepoint that was rolled back are among them."""
+    return tuple(session.info.get(_EMITTED, ()))
 
 
 def purge(session: ServiceSession, kept: timedelta = KEPT) -> int:

@@ -97,6 +97,17 @@ def token_after(values: Sequence[Any], fingerprint: str) -> str:
     return _encode(values, fingerprint)
 
 
+def values_of(token: str, fingerprint: str, kinds: Sequence[type[Any]]) -> list[Any]:
+    """What `token_after` was given, for a list that no statement makes: none of the values is None.
+
+    Raises Invalid INVALID_PAGE_TOKEN if the token was not issued for this very list, with values of these kinds.
+    """
+    values = _unpacked(token, fingerprint)
+    if len(values) != len(kinds) or not all(map(isinstance, values, kinds)):
+        raise _bad_token()
+    return values
+
+
 def _order(key: SortKey) -> ColumnElement[Any]:
     ordered = key.column.desc() if key.descending else key.column.asc()
     # Stated only where it says something: a plain index serves a NOT NULL column in both directions.
@@ -148,14 +159,20 @@ def _encode(values: Sequence[Any], fingerprint: str) -> str:
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
-def _decode(token: str, fingerprint: str, keys: Sequence[SortKey]) -> list[Any]:
+def _unpacked(token: str, fingerprint: str) -> list[Any]:
     try:
         parts = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        if not isinstance(parts, list) or len(parts) != len(keys) + 1 or parts[0] != fingerprint:
+        if not isinstance(parts, list) or not parts or parts[0] != fingerprint:
             raise _bad_token()
-        values = [_unpack(part) for part in parts[1:]]
+        return [_unpack(part) for part in parts[1:]]
     except (ValueError, TypeError, KeyError, binascii.Error, InvalidOperation):
         raise _bad_token() from None
+
+
+def _decode(token: str, fingerprint: str, keys: Sequence[SortKey]) -> list[Any]:
+    values = _unpacked(token, fingerprint)
+    if len(values) != len(keys):
+        raise _bad_token()
     if any(value is None and not key.nullable for key, value in zip(keys, values, strict=True)):
         raise _bad_token()
     return values

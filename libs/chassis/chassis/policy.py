@@ -145,6 +145,10 @@ class PolicyCache:
         """What keeps calls from being decided, or the empty string. For readiness."""
         return "" if self._snapshot else "no policy yet"
 
+    def lifeless(self) -> str:
+        """What is wrong if the policy is not followed any more, or the empty string. For liveness."""
+        return "" if self._thread.is_alive() or self._stopping.is_set() else "the policy is not followed any more"
+
     def snapshot(self, version: int = 0) -> PolicySnapshot:
         """The policy, of this version or a newer one if the authority answers in time.
 
@@ -167,6 +171,10 @@ class PolicyCache:
                     "POLICY_UNAVAILABLE", "the keys of access tokens are not known yet; try again shortly"
                 )
         return self._keys.get(kid)
+
+    def knows_key(self, kid: str) -> bool:
+        """Whether the authority had such a key when it was last asked."""
+        return kid in self._keys
 
     def _force(self, satisfied: Callable[[], bool], *, with_keys: bool = False) -> None:
         if not self._lock.acquire(timeout=PATIENCE_SECONDS):

@@ -20,11 +20,18 @@ Rule = Callable[[Any], Any]
 MAX_LIST = 20
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_BREAK = re.compile(r"\s*[\t\n\r\u2028\u2029]\s*")
 
 
-def optional_text(value: str, *, maximum: int) -> str | None:
-    """A text without white space at its ends. Line breaks are kept, other control characters refused."""
+def optional_text(value: str, *, maximum: int, lines: bool = False) -> str | None:
+    """A text without white space at its ends. Control characters are refused.
+
+    A text of several `lines` keeps its line breaks and tabs. In any other they become a space, as names that were
+    pasted or come from the cells of spreadsheets hold them by mistake.
+    """
     text = value.replace("\r\n", "\n").strip()
+    if not lines and _BREAK.search(text):
+        text = _BREAK.sub(" ", text)
     if len(text) > maximum:
         raise Invalid("TOO_LONG", f"at most {maximum:,} characters fit, not {len(text):,}", maximum=maximum)
     if _CONTROL.search(text):
@@ -32,9 +39,9 @@ def optional_text(value: str, *, maximum: int) -> str | None:
     return text or None
 
 
-def required_text(value: str, *, maximum: int) -> str:
+def required_text(value: str, *, maximum: int, lines: bool = False) -> str:
     """A text that must not be empty."""
-    text = optional_text(value, maximum=maximum)
+    text = optional_text(value, maximum=maximum, lines=lines)
     if text is None:
         raise Invalid("REQUIRED", "a value is needed")
     return text
@@ -94,6 +101,8 @@ def choice(value: str, *, values: type[StrEnum], reason: str) -> str:
 def _distinct(rule: Callable[[str], str], values: Sequence[str]) -> list[str]:
     if len(values) > MAX_LIST:
         raise Invalid("TOO_MANY", f"at most {MAX_LIST} fit", maximum=MAX_LIST)
+    if len(values) == 1 and values[0].strip():  # as nearly always in the files that are imported
+        return [rule(values[0])]
     return list(dict.fromkeys(rule(value) for value in values if value.strip()))
 
 

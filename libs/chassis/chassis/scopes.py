@@ -1,6 +1,9 @@
 """A caller's data scope as one predicate, for use alike in get, list, search, count and export."""
 
-from sqlalchemy import ColumnElement, false, or_, true
+from typing import Any
+
+from sqlalchemy import ColumnElement, String, Uuid, any_, bindparam, false, func, or_, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from chassis.callers import Scope
 from chassis.columns import AnyColumn
@@ -21,3 +24,18 @@ def in_scope(scope: Scope, owner: AnyColumn, department_path: AnyColumn) -> Colu
         clauses.append(department_path.in_(scope.departments))
     clauses += [department_path.like(starting_with(tree)) for tree in scope.trees]
     return or_(*clauses) if clauses else false()
+
+
+def in_given_scope(owner: AnyColumn, department_path: AnyColumn) -> ColumnElement[bool]:
+    """The same for prepared queries, which are given the scope by `scope_values`. No index serves it."""
+    tree = func.unnest(bindparam("trees", type_=ARRAY(String))).column_valued("tree")
+    return or_(
+        owner == bindparam("owner", type_=Uuid),
+        department_path == any_(bindparam("departments", type_=ARRAY(String))),
+        select(tree).where(func.starts_with(department_path, tree)).exists(),
+    )
+
+
+def scope_values(scope: Scope) -> dict[str, Any]:
+    """A scope that does not hold everything, as the parameters of prepared queries."""
+    return {"owner": scope.owner, "departments": list(scope.departments), "trees": list(scope.trees)}

@@ -1,50 +1,58 @@
-"""Search for parts of names, phone numbers and e-mail addresses, and for the pinyin initials of names.
+"""Search for parts of names, phone numbers and e-mail addresses, and for the pinyin of names.
 
 A row keeps its searchable text in one form (`search_text`) and that text's grams in an `integer[]` column with a
 GIN index (`grams`). Grams are pairs of adjacent characters where one is Chinese and triples of Latin letters or
 digits, so every part of the text that is long enough has only grams that the text has. The index narrows by grams
 and LIKE decides. Words of a query without a gram (one Chinese character, two letters) are left to LIKE alone.
+
+Pinyin initials are text like other text. Full pinyin (`chassis.pinyin`) has one gram per pair of syllables instead,
+and numbers that are looked for by their ends alone have one gram each: their triples would be most of all grams.
 """
 
 import re
 import unicodedata
 from array import array
-from collections.abc import Iterable
-from functools import cache
-from importlib.util import find_spec
-from itertools import product
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence, Set
 
-import orjson
-from sqlalchemy import ARRAY, ColumnElement, Integer, Text, and_, case, false, func, literal, true
+from sqlalchemy import ARRAY, ColumnElement, Integer, Text, and_, case, false, func, literal, or_, true
 
+from chassis import pinyin
 from chassis.columns import AnyColumn, stored
 from chassis.errors import Invalid
 from chassis.likes import containing
 
 MAX_QUERY = 100
-MAX_HETERONYMS = 2
-"""The number of characters with two common readings that are tried in both, per name."""
-
-HETERONYMS = {
-    "长": "zc", "重": "zc", "行": "xh", "厦": "sx", "单": "ds", "曾": "z", "解": "jx", "乐": "ly", "朝": "cz",
-    "区": "qo", "查": "cz", "翟": "z", "仇": "cq", "车": "cj", "盛": "sc", "会": "hk", "都": "d", "柏": "b", "朴": "p",
-    "召": "zs", "种": "zc", "褚": "c", "缪": "m", "宿": "s", "尉": "wy", "藏": "zc", "石": "s", "参": "cs", "调": "td",
-}  # fmt: skip
-"""Initials of characters whose first reading in the dictionary is not the only common one in names."""
+SHORTEST_TAIL = 4
+"""The digits at a number's end that it is found by."""
 
 _WIDE = 0x80
-_GAP = "  "
-"""No word of a query holds a blank, and no gram is taken across one."""
-_DOUBTFUL = re.compile(f"[{''.join(char for char, letters in HETERONYMS.items() if len(letters) > 1)}]")
+GAP = "  "
+"""Parts what all may read from the rest. No word of a query holds a blank, and no gram is taken across one."""
+TAIL = "#"
+"""What a number stands between that is found by its end. No word of a query holds it."""
+_TAILS = 0x28_0000 - 0x8000_0000
+_LAST_DIGITS = re.compile(f"([0-9]{{{SHORTEST_TAIL}}}){TAIL}")
+_NUMBER = re.compile(r"[\d\s+()-]+")
+_WITH_TRUNK_PREFIX = 10
+"""The length from which on a number that begins with 0 is taken for one dialled within China, which E.164 lacks."""
+_LATIN = re.compile("[a-z]+")
 
 
-def search_text(*parts: str | None, private: Iterable[str] = ()) -> str:
+def search_text(
+    *parts: str | None, private: Iterable[str] = (), spelled: str | None = None, tails: Iterable[str] = ()
+) -> str:
     """The searchable form of a row's texts: each as `normalised`, followed by its pinyin initials if it has any.
 
-    `private` texts stand behind a gap, for searches in the name of those who may not read them: see `public_part`.
+    `spelled` is a name whose full pinyin is kept as well. `private` texts and numbers in `tails`, which are found by
+    their ends alone, stand behind a gap, for searches in the name of those who may not read them: see `public_part`.
     """
-    return f"{_searchable(parts)}{_GAP}{_searchable(private)}"
+    public = _searchable(parts)
+    if spelled and (runs := pinyin.spelled(spelled)):
+        public = f"{public} {runs}"
+    hidden = _searchable(private)
+    if numbers := "".join([f" {TAIL}{number}{TAIL}" for tail in tails if (number := normalised(tail))]):
+        hidden += numbers
+    return f"{public}{GAP}{hidden}"
 
 
 def public_part(text_column: AnyColumn, fallback: AnyColumn | None = None) -> ColumnElement[str]:
@@ -53,7 +61,7 @@ def public_part(text_column: AnyColumn, fallback: AnyColumn | None = None) -> Co
     Rows that were written before there was a gap are found by a `fallback` column, which must be public, or not.
     """
     text, other = stored(text_column), literal("") if fallback is None else stored(fallback)
-    return case((func.strpos(text, _GAP) > 0, func.split_part(text, _GAP, 1)), else_=func.lower(other, type_=Text))
+    return case((func.strpos(text, GAP) > 0, func.split_part(text, GAP, 1)), else_=func.lower(other, type_=Text))
 
 
 def _searchable(parts: Iterable[str | None]) -> str:
@@ -63,7 +71,7 @@ def _searchable(parts: Iterable[str | None]) -> str:
         if word:
             words.append(word)
             if not word.isascii():
-                words += initials(word)
+                words += pinyin.initials(word)
     return " ".join(words)
 
 
@@ -73,28 +81,28 @@ def normalised(text: str) -> str:
     return folded if folded.isalnum() else "".join(filter(str.isalnum, folded))
 
 
-def initials(name: str) -> list[str]:
-    """The pinyin initials of a name, `华诚` → `hc`; several where a character has several common readings."""
-    plain = name.translate(_initial_table())
-    if plain == name:
-        return []
-    doubtful = [found.start() for found in _DOUBTFUL.finditer(name)][:MAX_HETERONYMS]
-    if not doubtful:
-        return [plain]
-    letters = list(plain)
-    found = []
-    for readings in product(*[HETERONYMS[name[at]] for at in doubtful]):
-        for at, reading in zip(doubtful, readings, strict=True):
-            letters[at] = reading
-        found.append("".join(letters))
-    return found
-
-
 def grams(text: str) -> list[int]:
     """The grams of a searchable text, each once, in ascending order."""
-    codes = array("I", text.encode("utf-32-le"))
     found: set[int] = set()
-    add = found.add
+    if (at := text.find(TAIL)) >= 0:
+        found.update(tail_keys(text[at:]))
+        text = text[:at]
+    if (at := text.find(pinyin.MARK)) >= 0:
+        end = text.index(GAP, at)
+        for run in text[at:end].split():
+            found.update(pinyin.pair_keys(run))
+        text = text[:at] + text[end:]
+    _add_plain(text, found.add)
+    return sorted(found)
+
+
+def tail_keys(tails: str) -> list[int]:
+    """The grams of numbers that are found by their ends, as they stand in a searchable text."""
+    return [_TAILS + int(digits) for digits in _LAST_DIGITS.findall(tails)]
+
+
+def _add_plain(text: str, add: Callable[[int], None]) -> None:
+    codes = array("I", text.encode("utf-32-le"))
     space, wide = 0x20, _WIDE
     last, before = space, space
     for code in codes:
@@ -104,7 +112,6 @@ def grams(text: str) -> list[int]:
         elif code != space and last != space and before < wide and before != space:
             add((before << 14 | last << 7 | code) - 0x8000_0000)
         before, last = last, code
-    return sorted(found)
 
 
 def matches(
@@ -114,11 +121,14 @@ def matches(
     *,
     within: AnyColumn | None = None,
     field: str = "search",
+    frequent: Set[int] = frozenset(),
 ) -> ColumnElement[bool]:
     """Whether a row contains every word of the query. The empty query matches all rows.
 
     `within` is what the words must stand in, if that is less than the whole text: the `public_part`, for callers who
-    may not read the rest. The grams narrow all the same.
+    may not read the rest. The grams narrow all the same. `frequent` grams (`chassis.frequencies`) are left out of what
+    the index is asked for, where that pays for the page of a list in an order that an index has; which rows match is
+    the same.
 
     Raises Invalid SEARCH_TOO_LONG for more than 100 characters.
     """
@@ -126,31 +136,65 @@ def matches(
         raise Invalid("SEARCH_TOO_LONG", f"search for at most {MAX_QUERY} characters", field=field)
     if not query.strip():
         return true()
-    words = [word for word in map(normalised, query.split()) if word]
     text = text_column if within is None else within
-    return and_(*_conditions(words, grams_column, text)) if words else false()
+    found = words(query)
+    if not found:
+        return false()
+    alone = len(found) == 1 and within is None
+    return and_(*[or_(*_ways(word, grams_column, text, frequent, alone=alone)) for word in found])
 
 
-def _conditions(words: Iterable[str], grams_column: AnyColumn, text_column: AnyColumn) -> Iterable[ColumnElement[bool]]:
-    for word in words:
-        if keys := grams(word):
-            # Written out, so that PostgreSQL plans each search by how common its grams are.
-            yield grams_column.bool_op("@>")(literal(keys, ARRAY(Integer), literal_execute=True))
-        yield text_column.like(containing(word))
+def words(query: str) -> list[str]:
+    """What a row must contain: the words of a query as `normalised`. A number that is typed in parts is one word."""
+    parts = [query] if _NUMBER.fullmatch(query) else query.split()
+    return [_as_kept(word) for word in map(normalised, parts) if word]
 
 
-@cache
-def _initial_table() -> dict[int, str]:
-    """Character → initial. From the data file of pypinyin: the package itself holds 50 MB of phrases in memory."""
-    package = find_spec("pypinyin")
-    assert package is not None
-    assert package.origin is not None
-    readings = orjson.loads((Path(package.origin).parent / "pinyin_dict.json").read_bytes())
-    table = {int(code): _initial(reading) for code, reading in readings.items()}
-    table |= {ord(char): letters[0] for char, letters in HETERONYMS.items()}
-    return {code: initial for code, initial in table.items() if initial.isascii() and initial.isalpha()}
+def _as_kept(word: str) -> str:
+    return word.removeprefix("0") if _is_number(word) and len(word) >= _WITH_TRUNK_PREFIX else word
 
 
-def _initial(reading: str) -> str:
-    """The first letter of a reading, without its tone: `ān` → `a`."""
-    return unicodedata.normalize("NFD", reading)[:1]
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdecimal()
+
+
+def _ways(
+    word: str, grams_column: AnyColumn, text: AnyColumn, frequent: Set[int], *, alone: bool
+) -> Iterable[ColumnElement[bool]]:
+    """How a row may contain a word: as it stands, as full pinyin, at the end of a number."""
+    keys = grams(word)
+    spellings = pinyin.spellings(word) if _LATIN.fullmatch(word) else ()
+    number = _is_number(word) and len(word) >= SHORTEST_TAIL
+    contained = text.like(containing(word))
+    asked = _worth_asking(keys, frequent, dispensable=alone and not spellings and not number)
+    # LIKE goes first: where rows are read in their order, it is the quicker of the two.
+    yield and_(_after_grams(contained) if keys else contained, *_narrowed(grams_column, asked))
+    for spelling in spellings:
+        required = [*spelling.required, *grams(spelling.initials)]
+        narrowed = _narrowed(grams_column, required, spelling.one_of)
+        yield and_(*narrowed, _after_grams(text.regexp_match(literal(spelling.pattern, literal_execute=True))))
+    if number:
+        tail = _TAILS + int(word[-SHORTEST_TAIL:])
+        yield and_(*_narrowed(grams_column, [tail]), _after_grams(text.like(containing(word + TAIL))))
+
+
+def _worth_asking(keys: Sequence[int], frequent: Set[int], *, dispensable: bool) -> Sequence[int]:
+    """The grams of a word that the index is asked for. Frequent ones are not asked for beside rarer ones: to go through
+    the rows that have them takes longer than to drop those that have the others only. The planner, which takes
+    grams for independent, would besides expect next to no row of a word of which each gram is frequent."""
+    rare = [key for key in keys if key not in frequent]
+    return rare if rare or dispensable else keys
+
+
+def _after_grams(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """What most rows fulfil whose grams fit. The planner, which cannot know that, would take a frequent word for a rare
+    one by reckoning it twice, and sort thousands of rows instead of reading the few that a page shows in their order.
+    Of what COALESCE makes it expects a half."""
+    return func.coalesce(condition, false())
+
+
+def _narrowed(column: AnyColumn, required: Sequence[int], one_of: Sequence[int] = ()) -> Iterable[ColumnElement[bool]]:
+    """What the index narrows by. Written out, so that PostgreSQL plans each search by how common its grams are."""
+    for keys, operator in ((required, "@>"), (one_of, "&&")):
+        if keys:
+            yield column.bool_op(operator)(literal(list(keys), ARRAY(Integer), literal_execute=True))

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,12 +16,14 @@ from chassis.access import access_table
 from chassis.audit.refusals import RefusalLog, Refusals
 from chassis.audit.servicer import audit_servicer
 from chassis.authentication import Authenticator
+from chassis.channels import server_credentials
 from chassis.clients import GrpcAuthority
 from chassis.edge import MESSAGE_BYTES, Registrar
 from chassis.errors import Invalid
 from chassis.explaining_servicer import explanation_servicer
 from chassis.handover.servicer import handover_servicers
 from chassis.health import Health, database_check
+from chassis.metrics import Check
 from chassis.personal_data.servicer import personal_data_servicers
 from chassis.policy import Authority, PolicyCache
 from chassis.service import Runtime, Service, Servicer
@@ -29,8 +32,10 @@ from chassis.testclock import clock_servicer
 
 logger = logging.getLogger(__name__)
 
-GRACE_SECONDS = 8.0
-"""How long calls under way may go on once the server is told to stop."""
+GRACE_SECONDS = 12.0
+"""How long calls under way may go on once the server stops, if nothing else is said."""
+_AGED_CALL_SECONDS = 600
+"""How long calls under way may go on over a connection that is too old: downloads take their time."""
 _CALLS_PER_THREAD = 32
 """More calls than this per thread are refused with RESOURCE_EXHAUSTED rather than queued for longer."""
 
@@ -64,6 +69,11 @@ class RunningServer:
         self._hosted = hosted
         self._stopped = threading.Event()
 
+    @property
+    def alive(self) -> dict[str, Check]:
+        """What only a new process would mend, for `/livez`."""
+        return {"policy": self.policy.lifeless, "health": self.health.lifeless}
+
     def start(self) -> None:
         """Begin to serve."""
         for _, runtime in self._hosted:
@@ -73,6 +83,11 @@ class RunningServer:
         self._server.start()
         self.health.start()
         logger.info("serving", extra={"port": self.port, "services": [service.name for service, _ in self._hosted]})
+
+    def drain(self, seconds: float) -> None:
+        """Say for a while that no more calls are wanted, and answer those that come all the same."""
+        self.health.drain()
+        time.sleep(seconds)
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
         """Take no more calls, let those under way finish for up to `grace` seconds, and let go of everything."""
@@ -104,7 +119,7 @@ def build_server(settings: Settings, hosted: Hosted, *, authority: Authority | N
     policy = PolicyCache(authority or _authority(settings, hosted))
     server = grpc.server(
         ThreadPoolExecutor(settings.server_threads, thread_name_prefix="call"),
-        options=_OPTIONS,
+        options=(*_OPTIONS, *_aging(settings.connection_age_seconds)),
         maximum_concurrent_rpcs=settings.server_threads * _CALLS_PER_THREAD,
     )
     streams = ThreadPoolExecutor(settings.server_threads, thread_name_prefix="stream")
@@ -115,7 +130,7 @@ def build_server(settings: Settings, hosted: Hosted, *, authority: Authority | N
     health = _health(hosted, policy, by_service)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     _reflect(server, [servicer.descriptor for servicer in servicers])
-    return RunningServer(server, _bind(server, settings.listen), policy, health, refusals, hosted)
+    return RunningServer(server, _bind(server, settings), policy, health, refusals, hosted)
 
 
 def _authority(settings: Settings, hosted: Hosted) -> Authority:
@@ -150,8 +165,20 @@ def _reflect(server: grpc.Server, descriptors: Sequence[ServiceDescriptor]) -> N
     reflection.enable_server_reflection(names, server)
 
 
-def _bind(server: grpc.Server, listen: str) -> int:
+def _aging(seconds: float) -> tuple[tuple[str, int], ...]:
+    return (
+        ("grpc.max_connection_age_ms", int(seconds * 1000)),
+        ("grpc.max_connection_age_grace_ms", _AGED_CALL_SECONDS * 1000),
+    )
+
+
+def _bind(server: grpc.Server, settings: Settings) -> int:
+    secret = None if settings.certificates is None else server_credentials(settings.certificates)
     try:
-        return server.add_insecure_port(listen)
+        if secret is not None:
+            return server.add_secure_port(settings.listen, secret)
+        return server.add_insecure_port(settings.listen)
     except RuntimeError:
-        raise Invalid("PORT_IN_USE", f"cannot listen on {listen}: is it in use?", field="GRPC_LISTEN") from None
+        raise Invalid(
+            "PORT_IN_USE", f"cannot listen on {settings.listen}: is it in use?", field="GRPC_LISTEN"
+        ) from None

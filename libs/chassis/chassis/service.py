@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor import ServiceDescriptor
+from sqlalchemy.orm import DeclarativeBase
 
 from chassis.db import Database
 from chassis.settings import Settings
 
 if TYPE_CHECKING:
     from chassis.bus.handlers import Subscription
-    from chassis.explaining import Explainer
+    from chassis.explaining import Explainer, UserDirectory
     from chassis.handover import Handover
     from chassis.jobs import JobKind
     from chassis.personal_data import PersonalData
     from chassis.policy import Authority
+    from chassis.resealing import Renewal
     from chassis.timers import Timer
 
 
@@ -71,9 +73,17 @@ class Service:
     """What it holds about people. Its subscriptions are among the parts above."""
     explainers: Sequence["Explainer"] = ()
     """How the access to its records is explained, for `serve`."""
+    wide: frozenset[str] = frozenset()
+    """The permissions that its methods refuse to whoever does not reach everything: what they change concerns all."""
+    users: Callable[[Runtime], "UserDirectory"] | None = None
+    """Only of the service that knows users: what decides on their calls, read at the source."""
     authority: Callable[[Runtime], "Authority"] | None = None
     """Only of the service that signs tokens: its keys and policy, read at the source. Servers that do not host
     that service ask it over gRPC."""
+    entities: type[DeclarativeBase] | None = None
+    """The base of its entities. Their encrypted columns are sealed anew when the data keys change."""
+    renewals: Sequence["Renewal"] = ()
+    """What else hangs on the data keys."""
     commands: Sequence[ServiceCommand] = ()
     """What its command line offers besides what all have."""
     bootstrap: Callable[[Runtime], None] | None = None

@@ -5,15 +5,15 @@ cannot make anybody a reader. A share with a department is one with everybody in
 department path is made of ids, so that the departments above are known without the tree.
 
 The service that owns an entity keeps its shares and announces every change; other services keep a replica of them
-by `keep`, so that a follow-up is opened by the share of its customer. Both stop at the expiry of a share by
+by `keep`, so that what belongs to a record is opened by the record's share. Both stop at the expiry of a share by
 themselves. Rows of shares that have ended are kept for a while, so that a late older event brings none back.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import (
@@ -33,6 +33,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Mapped, mapped_column
@@ -41,6 +42,7 @@ from chassis.callers import Caller
 from chassis.columns import AnyColumn
 from chassis.db import ChassisTables, ServiceSession, UtcDateTime
 from chassis.errors import Denied, DomainError
+from chassis.following import Followers
 from chassis.names import make_name, new_id
 from chassis.prepared import Prepared
 from chassis.scopes import in_scope
@@ -117,16 +119,18 @@ def _live(now: Any) -> ColumnElement[bool]:
     return and_(_TABLE.c.revoke_time.is_(None), or_(_TABLE.c.expire_time.is_(None), _TABLE.c.expire_time > now))
 
 
-_ANY_SHARE = Prepared(
-    select(_TABLE.c.id)
-    .where(
-        _TABLE.c.grantee == any_(bindparam("grantees", type_=ARRAY(String))),
-        _TABLE.c.entity == bindparam("entity", type_=String),
-        _TABLE.c.level == any_(bindparam("levels", type_=ARRAY(String))),
-        _live(bindparam("now", type_=UtcDateTime)),
-    )
-    .limit(1)
+_GIVEN_SHARES = select(_TABLE.c.id).where(
+    _TABLE.c.grantee == any_(bindparam("grantees", type_=ARRAY(String))),
+    _TABLE.c.entity == bindparam("entity", type_=String),
+    _TABLE.c.level == any_(bindparam("levels", type_=ARRAY(String))),
+    _live(bindparam("now", type_=UtcDateTime)),
 )
+_ANY_SHARE = Prepared(_GIVEN_SHARES.limit(1))
+
+
+def shared_as_given(record_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+    """Whether a record is shared, for prepared queries, which are given with whom by `Reachable.share_values`."""
+    return _GIVEN_SHARES.where(_TABLE.c.record_id == record_id).exists()
 
 
 def not_yours(permission: str, owner: UUID | None, how: str = "or their manager to do it") -> Denied:
@@ -139,58 +143,92 @@ def not_yours(permission: str, owner: UUID | None, how: str = "or their manager 
     )
 
 
+Place: TypeAlias = tuple[UUID, UUID | None, str | None]
+"""A record's id, owner and department path."""
+
+
 @dataclass(frozen=True)
 class Reachable:
-    """Which records of an entity a caller reaches, by data scope or by share: one rule for get, list, search, count,
-    export and every change.
+    """Which records of an entity a caller reaches, by data scope, by followers or by share: one rule for get, list,
+    search, count, export and every change.
     """
 
     entity: str
-    """What is shared, e.g. `customer`."""
+    """What is shared, e.g. `thing`."""
     id: AnyColumn
     owner: AnyColumn
     department_path: AnyColumn
     opened: Mapping[str, Sequence[ShareLevel]]
-    """Permission → the levels of a share that open a record for it. Others no share opens."""
+    """Permission → the levels of a share that open a record for it. Others no share opens, and no follower."""
+    followers: Followers | None = None
+    """Who looks after records besides their owners."""
 
     def reach(self, session: ServiceSession, permission: str) -> ColumnElement[bool]:
         """Whether a row is reached by the caller with a permission. Raises Denied if it is not granted.
 
-        Callers with no share get the plain predicate of their scope, and with it its plan. The shared ids are
-        computed once per statement, as an array, so that the index on the id serves them beside those of the scope.
+        Callers with no share and no record that they follow get the plain predicate of their scope, and with it its
+        plan. The other ids are computed once per statement, as an array, so that the index on the id serves them beside
+        those of the scope.
         """
         scope = session.caller.scope(permission)
         own = in_scope(scope, self.owner, self.department_path)
-        levels, grantees = self.opened.get(permission, ()), grantees_of(session.caller)
-        if scope.everything or not levels or not grantees:
+        if scope.everything or not self.opened.get(permission):
             return own
-        given = {"grantees": grantees, "entity": self.entity, "levels": list(levels), "now": session.now}
-        if _ANY_SHARE.first(session, **given) is None:
+        others: list[Select[Any]] = []
+        if (
+            grantees_of(session.caller)
+            and _ANY_SHARE.first(session, **self.share_values(session, permission)) is not None
+        ):
+            others.append(self._shares(session, permission).with_only_columns(_TABLE.c.record_id))
+        if self.followers is not None and self.followers.any_in(session, scope):
+            others.append(self.followers.records(scope))
+        if not others:
             return own
-        shared = self._shares(session, permission).with_only_columns(_TABLE.c.record_id)
-        return or_(own, self.id == any_(func.array(shared.scalar_subquery(), type_=ARRAY(_TABLE.c.record_id.type))))
+        ids = func.array(union_all(*others).scalar_subquery(), type_=ARRAY(_TABLE.c.record_id.type))
+        return or_(own, self.id == any_(ids))
+
+    def share_values(self, session: ServiceSession, permission: str) -> dict[str, Any]:
+        """Which shares open records to the caller, as the parameters of prepared queries."""
+        return {
+            "grantees": grantees_of(session.caller),
+            "entity": self.entity,
+            "levels": list(self.opened.get(permission, ())),
+            "now": session.now,
+        }
 
     def reaches(
         self, session: ServiceSession, permission: str, record_id: UUID, owner: UUID | None, department_path: str | None
     ) -> bool:
         """The same for one record that was read. Raises Denied if the permission is not granted."""
-        if session.caller.scope(permission).reaches(owner, department_path):
-            return True
-        return bool(self.shared(session, permission, [record_id]))
+        return bool(self.reached(session, permission, [(record_id, owner, department_path)]))
 
-    def shared(self, session: ServiceSession, permission: str, ids: Collection[UUID]) -> set[UUID]:
-        """Those of the records that a share opens to the caller for a permission, in scope or not."""
-        if not ids or not self.opened.get(permission) or not grantees_of(session.caller):
+    def reached(self, session: ServiceSession, permission: str, places: Iterable[Place]) -> set[UUID]:
+        """The same for several records that were read: the ids of those that are reached."""
+        scope = session.caller.scope(permission)
+        own: set[UUID] = set()
+        others: set[UUID] = set()
+        for record_id, owner, department_path in places:
+            (own if scope.reaches(owner, department_path) else others).add(record_id)
+        return own | self.opened_to(session, permission, others)
+
+    def opened_to(self, session: ServiceSession, permission: str, ids: Collection[UUID]) -> set[UUID]:
+        """Those of the records that a share or a follower opens to the caller for a permission, in scope or not."""
+        if not ids or not self.opened.get(permission):
             return set()
-        statement = self._shares(session, permission).where(_TABLE.c.record_id.in_(ids))
-        return set(session.scalars(statement.with_only_columns(_TABLE.c.record_id)))
+        found: set[UUID] = set()
+        if grantees_of(session.caller):
+            statement = self._shares(session, permission).where(_TABLE.c.record_id.in_(ids))
+            found |= set(session.scalars(statement.with_only_columns(_TABLE.c.record_id)))
+        if self.followers is not None:
+            found |= self.followers.among(session, session.caller.scope(permission), set(ids) - found)
+        return found
 
     def refusal(
         self,
         session: ServiceSession,
         permission: str,
         read: str,
-        record: tuple[UUID, UUID | None, str | None] | None,
+        record: Place | None,
         missing: DomainError,
     ) -> DomainError:
         """What a change is refused with that the caller's permission does not reach.

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable
 
 import grpc
+import psycopg
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
@@ -57,7 +58,8 @@ def to_domain_error(error: BaseException) -> DomainError | None:
         return from_rpc_error(error)
     if isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == _QUERY_CANCELED:
         return DeadlineExceeded("DEADLINE_EXCEEDED", "the database took longer than the call may; nothing was changed")
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+    # What is lost while a connection is made ready, SQLAlchemy does not wrap.
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeout | psycopg.OperationalError):
         return Unavailable("DATABASE_UNAVAILABLE", "the database does not answer; try again shortly")
     return None
 
@@ -89,7 +91,7 @@ def _details(error: grpc.Call) -> tuple[error_details_pb2.ErrorInfo, list[Violat
 
 
 def to_status(error: BaseException, domain: str) -> status_pb2.Status:
-    """The status a client gets for an exception. `domain` names the service, e.g. `customers.crm`.
+    """The status a client gets for an exception. `domain` names the service, e.g. `things.crm`.
 
     What is no known kind of failure becomes INTERNAL with an error id; the log has the rest under that id.
     """

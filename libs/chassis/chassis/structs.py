@@ -1,11 +1,23 @@
-"""Between `google.protobuf.Struct` and plain values."""
+"""Between `google.protobuf.Struct` and `Timestamp`, and plain values."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf.struct_pb2 import Struct, Value
 
 _EXACT = 2**53
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_SECONDS = 86_400
+
+
+def time_of(value: datetime | None) -> Any:
+    """A time as messages take it: what they make of a `datetime` themselves takes three times as long, and most of what
+    it takes to make a record."""
+    if value is None:
+        return None
+    since = value - _EPOCH
+    return {"seconds": since.days * _DAY_SECONDS + since.seconds, "nanos": since.microseconds * 1000}
 
 
 def to_dict(struct: Struct) -> dict[str, Any]:

@@ -1,22 +1,25 @@
 """Traces: one trace id from the outer edge through calls, SQL, outbox and broker to the last handler.
 
-Spans are made with the OpenTelemetry SDK. They go to a file per process in `TRACE_FOLDER`, and over OTLP/HTTP
+Spans are OpenTelemetry's (`chassis.spans`). They go to a file per process in `TRACE_FOLDER`, and over OTLP/HTTP
 if `OTEL_EXPORTER_OTLP_ENDPOINT` is set. Trace ids exist, for logs and answers, also when neither is.
 No span carries personal data: no parameters of statements, no messages of exceptions.
 """
 
+import logging
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache
 from pathlib import Path
+from threading import Event, Lock, Thread
 from typing import Any, Self
 
 import orjson
 import psycopg
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import (
     NonRecordingSpan,
     Span,
@@ -24,61 +27,52 @@ from opentelemetry.trace import (
     SpanKind,
     StatusCode,
     TraceFlags,
-    Tracer,
     set_span_in_context,
     use_span,
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from chassis.settings import Settings
+from chassis.spans import RecordedSpan, Recorder
 
 FLUSH_MILLISECONDS = 500
+MOST_WAITING = 16_384
+"""Spans that wait to be written out at most; beyond them the oldest are lost."""
 FILE_BYTES = 20_000_000
 """A span file is set aside at this size; the one set aside before is then dropped."""
 _STATEMENT_CHARACTERS = 500
 
-_LIMITS = SpanLimits(max_span_attributes=64, max_events=16, max_links=16)
+log = logging.getLogger(__name__)
 _propagator = TraceContextTextMapPropagator()
 
 
 class _State:
-    """The provider of this process. Before `start`, one that only makes ids."""
+    """The recorder of this process. Before `start`, one that only makes ids."""
 
-    provider = TracerProvider(span_limits=_LIMITS, shutdown_on_exit=False)
-    tracer = provider.get_tracer("chassis")
+    recorder = Recorder(Resource.get_empty())
 
 
 def start(settings: Settings, process_name: str) -> None:
     """Begin to trace this process. Starting again replaces what was started before."""
     stop()
-    provider = TracerProvider(
-        resource=Resource.create({"service.name": process_name}),
-        sampler=ParentBased(TraceIdRatioBased(settings.trace_ratio)),
-        span_limits=_LIMITS,
-        shutdown_on_exit=False,
-    )
-    for exporter in _exporters(settings, process_name):
-        provider.add_span_processor(
-            BatchSpanProcessor(exporter, max_queue_size=16384, schedule_delay_millis=FLUSH_MILLISECONDS)
-        )
-    _State.provider, _State.tracer = provider, provider.get_tracer("chassis")
+    resource = Resource.create({"service.name": process_name})
+    _State.recorder = Recorder(resource, list(_processors(settings, process_name)), settings.trace_ratio)
 
 
 def stop() -> None:
     """Write out what is left and stop. Call it last in a process."""
-    _State.provider.shutdown()
-    _State.provider = TracerProvider(span_limits=_LIMITS, shutdown_on_exit=False)
-    _State.tracer = _State.provider.get_tracer("chassis")
+    _State.recorder.shutdown()
+    _State.recorder = Recorder(Resource.get_empty())
 
 
 def flush() -> None:
     """Write out the spans finished so far."""
-    _State.provider.force_flush()
+    _State.recorder.flush()
 
 
-def tracer() -> Tracer:
-    """The tracer of this process."""
-    return _State.tracer
+def recorder() -> Recorder:
+    """What starts the spans of this process."""
+    return _State.recorder
 
 
 def traceparent(span: Span) -> str:
@@ -122,7 +116,7 @@ def span_from(
 ) -> Iterator[Span]:
     """Do work in a span that goes on the trace of a `traceparent` from elsewhere, or begins a trace."""
     with _working(
-        tracer().start_span(name, context=parent_context(traceparent), kind=kind, attributes=attributes)
+        recorder().start_span(name, context=parent_context(traceparent), kind=kind, attributes=attributes)
     ) as s:
         yield s
 
@@ -135,7 +129,7 @@ def span(
     attributes: Mapping[str, str | int | float | bool] | None = None,
 ) -> Iterator[Span]:
     """Do work in a span below the one under way."""
-    with _working(tracer().start_span(name, kind=kind, attributes=attributes)) as started:
+    with _working(recorder().start_span(name, kind=kind, attributes=attributes)) as started:
         yield started
 
 
@@ -163,14 +157,18 @@ class TracedCursor(psycopg.Cursor[Any]):
 
     def executemany(self, query: Any, *args: Any, **kwargs: Any) -> None:
         """Like psycopg's."""
-        with _StatementSpan(query):
+        with _span_of(query):
             super().executemany(query, *args, **kwargs)
 
     @contextmanager
     def copy(self, statement: Any, *args: Any, **kwargs: Any) -> Iterator[psycopg.Copy]:
         """Like psycopg's. The span lasts for as long as rows are copied."""
-        with _StatementSpan(statement), super().copy(statement, *args, **kwargs) as copy:
+        with _span_of(statement), super().copy(statement, *args, **kwargs) as copy:
             yield copy
+
+
+def _span_of(query: Any) -> AbstractContextManager[None]:
+    return _StatementSpan(query) if trace.get_current_span().is_recording() else nullcontext()
 
 
 class _StatementSpan:
@@ -182,12 +180,8 @@ class _StatementSpan:
         self._query = query
 
     def __enter__(self) -> None:
-        query = self._query if isinstance(self._query, str) else str(self._query)
-        self._span = tracer().start_span(
-            f"SQL {query[:12].split(None, 1)[0].upper()}" if query.strip() else "SQL",
-            kind=SpanKind.CLIENT,
-            attributes={"db.system": "postgresql", "db.statement": query[:_STATEMENT_CHARACTERS]},
-        )
+        name, attributes = _described(self._query if isinstance(self._query, str) else str(self._query))
+        self._span = recorder().start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
         if kind is not None:
@@ -195,7 +189,15 @@ class _StatementSpan:
         self._span.end()
 
 
-def _exporters(settings: Settings, process_name: str) -> Iterator[SpanExporter]:
+@lru_cache(1024)
+def _described(query: str) -> tuple[str, Mapping[str, str]]:
+    """The name and the attributes of a statement's span. Statements come again and again, as they are prepared."""
+    word = query[:100].split(None, 1)
+    name = f"SQL {word[0][:12].upper()}" if word else "SQL"
+    return name, {"db.system": "postgresql", "db.statement": query[:_STATEMENT_CHARACTERS]}
+
+
+def _processors(settings: Settings, process_name: str) -> Iterator[SpanProcessor]:
     if settings.trace_folder:
         yield SpanFile(Path(settings.trace_folder), process_name)
     if settings.environment.get("OTEL_EXPORTER_OTLP_ENDPOINT") or settings.environment.get(
@@ -204,32 +206,78 @@ def _exporters(settings: Settings, process_name: str) -> Iterator[SpanExporter]:
         # Imported where it is needed: it loads an HTTP client that most processes never use.
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-        yield OTLPSpanExporter()
+        yield BatchSpanProcessor(
+            _Readable(OTLPSpanExporter()), max_queue_size=MOST_WAITING, schedule_delay_millis=FLUSH_MILLISECONDS
+        )
 
 
-class SpanFile(SpanExporter):
-    """Writes finished spans as lines of JSON, for `make trace`."""
+class _Readable(SpanExporter):
+    """Gives spans to an exporter of the SDK in the form that it takes."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+
+    def export(self, spans: Sequence[Any]) -> SpanExportResult:
+        """Pass a batch on."""
+        return self._exporter.export([each.readable() for each in spans])
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Have it send what it holds."""
+        return self._exporter.force_flush(timeout_millis)
+
+    def shutdown(self) -> None:
+        """Have it send what it holds for the last time."""
+        self._exporter.shutdown()
+
+
+class SpanFile(SpanProcessor):
+    """Writes finished spans as lines of JSON, for `make trace`. To hand one over costs next to nothing."""
 
     def __init__(self, folder: Path, process_name: str, *, limit: int = FILE_BYTES) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._process = process_name
         self._path = folder / f"{process_name.replace('/', '-')}.jsonl"
         self._limit = limit
+        self._ended: deque[RecordedSpan] = deque(maxlen=MOST_WAITING)
+        self._writing = Lock()
+        self._stopping = Event()
+        self._thread = Thread(target=self._follow, name="spans", daemon=True)
+        self._thread.start()
 
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Append a batch. Processes of one name may write to one file: a batch is a single write."""
-        lines = b"".join(orjson.dumps(self._line(finished)) + b"\n" for finished in spans)
-        with self._path.open("ab", buffering=0) as file:
-            file.write(lines)
-            size = file.tell()
-        if size > self._limit:
-            self._path.replace(self._path.with_suffix(".1.jsonl"))
-        return SpanExportResult.SUCCESS
+    def on_end(self, span: Any) -> None:
+        """Take a span in."""
+        self._ended.append(span)
 
-    def _line(self, finished: ReadableSpan) -> dict[str, object]:
-        context, parent = finished.get_span_context(), finished.parent
-        assert context is not None
-        return {
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Append what has come so far. Processes of one name may write to one file: each time it is a single write."""
+        with self._writing:
+            lines = []
+            while self._ended:
+                lines.append(self._line(self._ended.popleft()))
+            if lines:
+                with self._path.open("ab", buffering=0) as file:
+                    file.write(b"".join(lines))
+                    size = file.tell()
+                if size > self._limit:
+                    self._path.replace(self._path.with_suffix(".1.jsonl"))
+        return True
+
+    def shutdown(self) -> None:
+        """The same for the last time."""
+        self._stopping.set()
+        self._thread.join(FLUSH_MILLISECONDS / 1000)
+        self.force_flush()
+
+    def _follow(self) -> None:
+        while not self._stopping.wait(FLUSH_MILLISECONDS / 1000):
+            try:
+                self.force_flush()
+            except Exception as error:
+                log.warning("spans cannot be written", extra={"file": str(self._path)}, exc_info=error)
+
+    def _line(self, finished: RecordedSpan) -> bytes:
+        context, parent = finished.context, finished.parent
+        line = {
             "trace_id": f"{context.trace_id:032x}",
             "span_id": f"{context.span_id:016x}",
             "parent_span_id": f"{parent.span_id:016x}" if parent else "",
@@ -238,5 +286,6 @@ class SpanFile(SpanExporter):
             "start": finished.start_time,
             "end": finished.end_time,
             "status": finished.status.status_code.name,
-            "attributes": dict(finished.attributes or {}),
+            "attributes": finished.attributes,
         }
+        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from chassis import audit
 from chassis.callers import current_caller
 from chassis.calls import Calls
 from chassis.errors import NotFound
@@ -76,6 +77,7 @@ def _create(pb, calls, request, context):
             text("INSERT INTO effect (name, subject) VALUES (:name, :subject)"),
             {"name": request.probe.name, "subject": session.caller.subject},
         )
+        audit.record(session, "probe.create", request.probe.name, None, {"name": request.probe.name})
         count = session.scalar(text("SELECT count(*) FROM effect WHERE name = :name"), {"name": request.probe.name})
         return pb.Probe(name=request.probe.name, text=str(count), secret="s3cret")
 

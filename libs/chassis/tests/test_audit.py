@@ -11,6 +11,7 @@ from chassis.audit import AuditBlock, AuditEntry, Break, Change, chain, entries
 from chassis.clock import FixedClock
 from chassis.db import Database
 from chassis.testing import eventually, make_caller
+from chassis.testing.audit import begin_anew
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
@@ -33,7 +34,7 @@ def shared(make_database):
 @pytest.fixture
 def database(shared):
     with shared.write(CALLER) as session:
-        session.execute(text("TRUNCATE audit_entry, audit_block RESTART IDENTITY"))
+        begin_anew(session)
     return shared
 
 
@@ -44,7 +45,7 @@ def write(database, count):
 
 def seal(database):
     """Seal once no older transaction runs any more, also in the other databases of the server."""
-    eventually(lambda: not waiting(database), 60)
+    eventually(lambda: not waiting(database), 180)
     return seal_now(database)
 
 
@@ -122,7 +123,7 @@ VALUES = st.recursive(
 @given(states=st.lists(st.dictionaries(st.text("abc", min_size=1), VALUES, max_size=4), min_size=1, max_size=12))
 def test_whatever_is_recorded_verifies(shared, states):
     with shared.write(CALLER) as session:
-        session.execute(text("TRUNCATE audit_entry, audit_block"))
+        begin_anew(session)
         audit.record_all(session, [Change("thing.update", "things/1", state, state) for state in states])
     assert verify(shared) is None
 
@@ -302,9 +303,31 @@ def test_the_head_shows_a_chain_that_was_cut_off(database):
     assert len(digest) == 64
     tamper(database, "DELETE FROM audit_entry WHERE id > 2")
     tamper(database, "DELETE FROM audit_block WHERE number = 2")
-    assert verify(database) is None
+    assert verify(database) == audit.BrokenLink(Break.TRUNCATED, 2, None)
     with database.read(CALLER) as session:
         assert audit.head(session) != (number, digest)
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("TRUNCATE audit_entry", audit.BrokenLink(Break.MISSING, 1, 1)),
+        ("TRUNCATE audit_block", audit.BrokenLink(Break.TRUNCATED, 1, None)),
+        ("TRUNCATE audit_entry, audit_block RESTART IDENTITY", audit.BrokenLink(Break.TRUNCATED, 1, None)),
+        ("TRUNCATE audit_entry, audit_block, audit_tip", audit.BrokenLink(Break.TRUNCATED, 1, None)),
+    ],
+)
+def test_a_log_that_was_emptied_is_named_also_when_another_one_was_begun(database, statement, expected):
+    for _ in range(2):
+        write(database, 2)
+        seal(database)
+    with database.write(CALLER) as session:
+        session.execute(text(statement))
+    assert verify(database) == expected
+    for _ in range(3):
+        write(database, 2)
+        seal(database)
+        assert verify(database).kind == expected.kind
 
 
 def test_a_chain_goes_on_in_another_cluster(database):
@@ -320,6 +343,7 @@ def test_a_chain_goes_on_in_another_cluster(database):
         block.cluster = 1
         block.last_xid = str(int(block.last_xid) + 10**12)
         block.hash = chain.block_hash(block)
+        session.execute(text("UPDATE audit_tip SET hash = :hash"), {"hash": block.hash})
     write(database, 3)
     assert seal_now(database) == 8
     write(database, 4)
@@ -334,7 +358,17 @@ def test_an_ordinary_role_may_seal(database):
     with database.write(CALLER) as session:
         session.execute(text("DROP ROLE IF EXISTS audit_sealer"))
         session.execute(text("CREATE ROLE audit_sealer"))
-        session.execute(text("GRANT ALL ON audit_entry, audit_block TO audit_sealer"))
+        session.execute(text("GRANT ALL ON audit_entry, audit_block, audit_tip TO audit_sealer"))
         session.execute(text("SET LOCAL ROLE audit_sealer"))
         assert audit.seal(session) == 1
         session.rollback()
+
+
+@given(
+    st.dictionaries(st.text(max_size=5), st.text(max_size=8) | st.integers() | st.floats(allow_nan=False), max_size=4)
+)
+def test_an_entry_about_a_new_record_is_the_one_that_any_change_leaves(after):
+    origin = audit.Origin(entries.utc_text(NOON), 'users/"é\\\t', "r1", "")
+    prepared = audit.prepare(origin, Change("thing.import", "things/1", None, after))
+    content = (entries.canonical(after) or b"").decode()
+    assert audit.NewRecords(origin, "thing.import", "things").lines(["1"], [content]) == [prepared]

@@ -12,6 +12,7 @@ from chassis.db import Database
 from chassis.errors import Denied, NotFound, Unauthenticated
 from chassis.status import from_rpc_error
 from chassis.testing import make_caller
+from chassis.testing.audit import begin_anew
 from chassis.testing.edge import Edge, bearer, running
 from sqlalchemy import select, text
 
@@ -53,7 +54,7 @@ def edge(probe_service, probe_url) -> Iterator[Edge]:
 def database(edge) -> Database:
     database = edge.runtimes["probe"].database
     with database.write(CALLER) as session:
-        session.execute(text("TRUNCATE audit_entry, audit_block RESTART IDENTITY"))
+        begin_anew(session)
     return database
 
 

@@ -1,6 +1,6 @@
 """From the outbox of one service to the effect in another: each once, in order, whatever fails."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
@@ -9,7 +9,7 @@ from chassis.bus import dead_letters
 from chassis.bus.consumer import Consumer
 from chassis.bus.handlers import Subscription
 from chassis.bus.relay import Relay
-from chassis.bus.topology import connected, dead_letter_queue, exchange_name
+from chassis.bus.topology import Publisher, connected, dead_letter_queue, exchange_name
 from chassis.callers import service_caller
 from chassis.db import Database
 from chassis.errors import NotFound, Unavailable
@@ -135,9 +135,12 @@ def test_an_event_delivered_twice_takes_effect_once(pair):
 
 
 def test_what_failed_once_is_tried_again_and_not_overtaken_within_its_subject(pair):
-    pair.failing[3] = 2
+    pair.failing[3] = ALWAYS
+    pair.subscription = replace(pair.subscription, retry_seconds=(0.05,) * 600)
     with running(pair.relay(), pair.consumer()):
         pair.announce(*[Noted(f"things/{number % 2}", number) for number in range(10)])
+        eventually(lambda: len(pair.notes()) == 6)
+        pair.failing.clear()
         eventually(lambda: len(pair.notes()) == 10)
         assert not pair.dead()
     notes = pair.notes()
@@ -161,6 +164,15 @@ def test_poison_is_set_aside_shown_and_replayed(pair):
         eventually(lambda: len(pair.notes()) == 3)
     assert pair.notes() == [("things/1", 0), ("things/1", 2), ("things/1", 1)]
     assert not pair.dead()
+
+
+def test_looking_at_dead_letters_takes_none_away_even_for_a_moment(pair):
+    queue = pair.subscription.queue
+    with connected(pair.broker) as connection:
+        for body in ("1", "2", "3"):
+            dead_letters.set_aside(connection, queue, body, attempts=1, error=ValueError("no"))
+    for _ in range(40):
+        assert [letter.body for letter in pair.dead()] == ["1", "2", "3"]
 
 
 def test_replaying_what_took_effect_does_nothing(pair):
@@ -193,13 +205,12 @@ def test_dead_letters_need_a_broker(pair):
 
 def test_what_is_no_event_is_set_aside_at_once(pair):
     with connected(pair.broker) as connection:
-        connection.channel().basic_publish(
-            Message(b"rubbish", delivery_mode=2), exchange_name(pair.source.service), "Noted"
-        )
-        with running(pair.relay(), pair.consumer()):
-            pair.announce(Noted("things/1", 1))
-            eventually(lambda: len(pair.notes()) == 1)
-        [letter] = pair.dead()
+        rubbish = Message(b"rubbish", delivery_mode=2)
+        Publisher(connection).publish([(exchange_name(pair.source.service), "Noted", rubbish)])
+    with running(pair.relay(), pair.consumer()):
+        pair.announce(Noted("things/1", 1))
+        eventually(lambda: len(pair.notes()) == 1)
+    [letter] = pair.dead()
     assert (letter.event_id, letter.body) == (None, "rubbish")
 
 
@@ -222,6 +233,25 @@ def test_events_that_have_come_share_a_transaction(pair):
         eventually(lambda: len(pair.notes()) == 100)
     with pair.write(pair.target) as session:
         assert session.scalar(text("SELECT count(DISTINCT xid) FROM note")) < 20
+
+
+def test_a_handler_may_take_several_at_once_and_poison_is_still_set_aside_alone(pair):
+    taken = []
+
+    def note_all(session, events):
+        taken.append(len(events))
+        for event in events:
+            pair.note(session, event)
+
+    pair.subscription = replace(pair.subscription, handle_all=note_all)
+    pair.failing = {7: 99}
+    with running(pair.relay()):
+        pair.announce(*[Noted(f"things/{number}", number) for number in range(20)])
+        eventually(lambda: pair.pending() == 0)
+    with running(pair.consumer()):
+        eventually(lambda: pair.dead() and len(pair.notes()) == 19)
+    assert {number for _, number in pair.notes()} == set(range(20)) - {7}
+    assert max(taken) > 1
 
 
 def test_a_database_that_is_in_the_way_costs_no_attempt(pair):

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from chassis.calendars import MAX_WINDOWS, MINUTES_PER_DAY, Window, WorkingCalendar, day_windows
+from chassis.calendars import MAX_WINDOWS, MINUTES_PER_DAY, Window, WorkingCalendar, day_windows, parse_day
 from chassis.errors import Conflict, Invalid
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -195,3 +195,18 @@ def test_results_lie_in_windows(calendar, start, by):
     assert is_within(calendar, following)
     assert calendar.working_time_between(start, following) == timedelta()
     assert calendar.working_time_between(following, following + timedelta(seconds=1)) > timedelta()
+
+
+@pytest.mark.parametrize("written", ["", "gestern", "2026-02-30", "0001-01-01", "9999-12-31"])
+def test_days_are_refused_that_are_none_or_at_the_ends_of_all_times(written):
+    with pytest.raises(Invalid) as refused:
+        parse_day(written, field="until")
+    assert (refused.value.reason, refused.value.field) == ("INVALID_DATE", "until")
+
+
+@pytest.mark.parametrize("written", ["1900-01-01", "9990-12-31"])
+def test_a_day_that_may_be_asked_for_begins_and_ends_everywhere(written):
+    day = parse_day(written, field="until")
+    for zone in (ZoneInfo("Pacific/Kiritimati"), ZoneInfo("Etc/GMT+12")):
+        begins, ends = (datetime.combine(one, datetime.min.time(), zone) for one in (day, day + timedelta(days=1)))
+        assert begins.astimezone(UTC) < ends.astimezone(UTC)

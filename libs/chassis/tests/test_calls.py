@@ -9,6 +9,7 @@ import pytest
 from chassis import idempotency
 from chassis.callers import Reach, service_caller
 from chassis.calls import Calls
+from chassis.prepared import Prepared
 from chassis.testing.edge import Edge, running
 from sqlalchemy import text
 
@@ -114,7 +115,7 @@ def test_what_failed_may_be_tried_again_with_the_same_id(probe, probe_service, p
                 raise ZeroDivisionError
             return pb.Probe(name="done")
 
-        return calls.write(request, pb.Probe, create)
+        return calls.write(request, pb.Probe, create, unaudited="a probe")
 
     with running([probe_service(CreateProbe=sometimes)], {"probe": probe_url}) as edge:
         stub = probe.pb_grpc.ProbeServiceStub(edge.channel)
@@ -140,10 +141,10 @@ def test_transactions_that_lose_against_others_run_again(probe, probe_service, p
             for name in names:
                 session.execute(text("UPDATE lockable SET n = n + 1 WHERE name = :name"), {"name": name})
                 if len(attempts) == 1 and name == names[0]:
-                    both.wait(5)
+                    both.wait(20)
             return pb.Probe(text=str(len(attempts)))
 
-        return calls.write(request, pb.Probe, create)
+        return calls.write(request, pb.Probe, create, unaudited="a probe")
 
     with running([probe_service(CreateProbe=crossing)], {"probe": probe_url}) as edge:
         with edge.runtimes["probe"].database.engine.begin() as connection:
@@ -157,6 +158,28 @@ def test_transactions_that_lose_against_others_run_again(probe, probe_service, p
         assert sorted(int(answer.text) for answer in answers) == [1, 2]
         with edge.runtimes["probe"].database.engine.connect() as connection:
             assert connection.scalar(text("SELECT min(n) FROM lockable")) == 2
+
+
+@pytest.mark.parametrize("request_id", ["", "7d0a2f5e-63c1-4b0c-9a53-0c2f9d1f6b11"])
+def test_what_a_call_asked_for_ahead_comes_with_its_claim(probe, edge, request_for, request_id):
+    seven, asked, answered = Prepared(text("SELECT 7 AS value")), [], []
+    request, database = request_for("ahead", request_id), edge.runtimes["probe"].database
+
+    def once() -> str:
+        with database.write(service_caller("probe")) as session:
+
+            def call():
+                answered.append(asked[-1].first().value)
+                return probe.pb.Probe(text=str(len(answered)))
+
+            def ahead():
+                return lambda: asked.append(seven.send(session))
+
+            return idempotency.once(session, request, request_id, probe.pb.Probe, call, ahead=ahead).text
+
+    assert [once(), once()] == (["1", "1"] if request_id else ["1", "2"])
+    assert answered == ([7] if request_id else [7, 7])
+    assert len(asked) == 2
 
 
 def test_old_claims_are_forgotten(edge, stub, request_for):

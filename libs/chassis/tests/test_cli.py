@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -13,8 +14,10 @@ import grpc
 import psycopg
 import pytest
 from chassis import cli
+from chassis.bus.handlers import Subscription
 from chassis.metrics import Monitor
 from chassis.service import Service
+from embedded.ports import free_port
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 BARE = """
@@ -47,14 +50,6 @@ def upgrade():
 @pytest.fixture
 def bare() -> Service:
     return Service("bare", Path(), lambda runtime: ())
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_a_missing_setting_is_named_in_one_line(bare, monkeypatch, capsys):
@@ -130,6 +125,44 @@ def test_an_altered_audit_log_is_told_and_fails(bare, make_database, monkeypatch
     assert "ALTERED" in capsys.readouterr().err
 
 
+def test_the_data_key_is_changed_by_a_command_that_tells_when_the_old_one_can_go(
+    bare, make_database, monkeypatch, capsys
+):
+    from chassis import mail
+    from chassis.callers import service_caller
+    from chassis.db import Database
+    from chassis.encryption import DataKeys, new_key
+
+    old, new, lost = (f"{name}:{new_key()}" for name in ("old", "new", "lost"))
+    url = make_database("bare")
+    monkeypatch.setenv("DATABASE_URL_BARE", url)
+    for keys, count in ((old, 3), (lost, 1)):
+        database = Database("bare", url, data_keys=DataKeys.parse(keys))
+        with database.write(service_caller("bare")) as session:
+            for number in range(count):
+                mail.send(session, f"{number}@example.com", "主题", "正文")
+        database.dispose()
+    monkeypatch.setenv("DATA_KEYS", f"{new},{old}")
+    assert cli.run(bare, ["keys", "reseal"]) == 1
+    told = capsys.readouterr()
+    assert "outgoing_mail.content: 3 sealed anew; 1 still need another key" in told.out
+    assert told.err == "1 values need another key than new: run this again, and keep the keys\n"
+    monkeypatch.setenv("DATA_KEYS", f"{new},{lost}")
+    assert cli.run(bare, ["keys", "reseal"]) == 0
+    told = capsys.readouterr().out
+    assert "outgoing_mail.content: 1 sealed anew\n" in told
+    assert told.endswith("the key new seals everything\n")
+
+
+def test_the_state_of_others_is_asked_for_again_each_time(bare, make_database, monkeypatch, capsys):
+    monkeypatch.setenv("DATABASE_URL_BARE", make_database("bare"))
+    kept = Subscription("shop", ("ThingChanged",), "bare.things", lambda session, event: None, keeps_state=True)
+    service = replace(bare, subscriptions=lambda runtime: (kept,))
+    for _ in range(2):
+        assert cli.run(service, ["state", "request"]) == 0
+        assert capsys.readouterr().out == "asked shop for ThingChanged\n"
+
+
 def test_a_server_drains_and_exits_with_0_when_it_is_told_to_stop(make_database, tmp_path):
     grpc_port, monitor_port = free_port(), free_port()
     script = tmp_path / "bare_service.py"
@@ -148,14 +181,14 @@ def test_a_server_drains_and_exits_with_0_when_it_is_told_to_stop(make_database,
         assert [line["message"] for line in lines] == ["ready", "serving"]
         with grpc.insecure_channel(f"127.0.0.1:{grpc_port}") as channel:
             health = health_pb2_grpc.HealthStub(channel)
-            assert health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=10).status == 1
+            assert health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=30).status == 1
         for path in ("livez", "readyz", "metrics"):
-            with urlopen(f"http://127.0.0.1:{monitor_port}/{path}", timeout=5) as answer:
+            with urlopen(f"http://127.0.0.1:{monitor_port}/{path}", timeout=30) as answer:
                 assert answer.status == 200
                 body = answer.read().decode()
         assert 'database_pool_connections{service="bare"' in body
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()
@@ -169,9 +202,9 @@ def test_readiness_names_what_is_wrong():
     monitor.start()
     try:
         with pytest.raises(Exception, match="503") as caught:
-            urlopen(f"http://127.0.0.1:{monitor.port}/readyz", timeout=5)
+            urlopen(f"http://127.0.0.1:{monitor.port}/readyz", timeout=30)
         assert json.loads(caught.value.read()) == {"ready": False, "failing": {"database": "ConnectionError"}}
         with pytest.raises(Exception, match="404"):
-            urlopen(f"http://127.0.0.1:{monitor.port}/nothing", timeout=5)
+            urlopen(f"http://127.0.0.1:{monitor.port}/nothing", timeout=30)
     finally:
         monitor.stop()

@@ -25,7 +25,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import ParseDict
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Index, Numeric, delete, insert, select, text
+from sqlalchemy import Index, Numeric, delete, insert, inspect, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -60,7 +60,7 @@ THINGS = Records(
     Thing.id,
     Thing.custom,
     referable={"users": lambda session, ids: {one for one in ids if one == KNOWN}},
-    plain={"level": FieldType.TEXT},
+    plain={"level": FieldType.TEXT, "create_time": FieldType.DATETIME},
     children={"parts": Children(Part.__table__, Part.thing_id, lambda session, name: PART_FIELDS.get(name))},
 )
 ENTITIES = {"thing": THINGS}
@@ -104,6 +104,26 @@ def test_a_field_takes_values_from_its_definition_on(session):
     }
     define(session, "region")
     assert validate(session, THINGS, {"region": " 华东 "}, current=None) == {"region": "华东"}
+
+
+def test_formulas_reckon_days_by_the_calendar_of_the_organisation(session):
+    define(session, "signed", "DATETIME")
+    define(session, "year", "FORMULA", expression="YEAR(signed)", result_type="NUMBER")
+    define(session, "day", "FORMULA", expression="DATE(signed)", result_type="DATE")
+    define(session, "lasted", "FORMULA", expression="DAYS(signed, create_time)", result_type="NUMBER")
+    define(session, "same", "FORMULA", expression="signed", result_type="DATETIME")
+    judge = Judge(session, THINGS)
+    midnight = datetime(2025, 12, 31, 16, 30, tzinfo=UTC)  # half past midnight in Shanghai
+    plain = {"level": None, "create_time": midnight - timedelta(hours=1)}
+    derived = judge.derive(judge({"signed": midnight.isoformat()}), plain)
+    assert [derived[key] for key in ("year", "day", "lasted", "same")] == [
+        2026,
+        "2026-01-01",
+        1,
+        "2025-12-31T16:30:00Z",
+    ]
+    last = judge.derive(judge({"signed": "9999-12-31T23:59:59Z"}), plain)
+    assert (last["day"], last["same"]) == ("9999-12-31", "9999-12-31T23:59:59Z")
 
 
 NORMALISED = [
@@ -212,6 +232,22 @@ def test_a_required_value_cannot_be_taken_away_but_may_be_lacking_from_before(se
     assert found == {("custom_fields.region", "REQUIRED")}
     define(session, "other")
     assert validate(session, THINGS, {"other": "x"}, current={}) == {"other": "x"}
+
+
+def test_fields_read_as_one_value_are_those_of_the_list(session):
+    assert custom_fields.fields_from_json(session.scalar(select(custom_fields.fields_as_json("thing")))) == []
+    define(session, "region", "CHOICE", options=["华东", "华北"], required=True, default_value="华东")
+    define(session, "staff", "NUMBER", unique=True, minimum="1", help_text="在册")
+    define(session, "people", "ROLLUP", rollup={"children": "parts", "function": "COUNT", "field": ""})
+    update(session, define(session, "old"), archived=True)
+    read = custom_fields.fields_from_json(session.scalar(select(custom_fields.fields_as_json("thing"))))
+    listed, columns = custom_fields.list_fields(session, "thing"), inspect(CustomField).column_attrs.keys()
+    assert len(read) == 4
+    assert [[getattr(field, key) for key in columns] for field in read] == [
+        [getattr(field, key) for key in columns] for field in listed
+    ]
+    assert Judge(session, THINGS, read)({"staff": 5}) == {"region": "华东", "staff": 5}
+    assert not session.new
 
 
 def test_an_archived_field_keeps_its_values_and_takes_no_new_ones(session):

@@ -33,6 +33,7 @@ EXPLAINER = Explainer(
     find=lambda session, key: None,
     missing=lambda: NotFound("THING_NOT_FOUND", "there is no such thing"),
     opened_to_author=("thing.read",),
+    opened_to_partners=("thing.read",),
 )
 
 
@@ -146,3 +147,17 @@ def test_the_answer_is_what_the_union_of_the_roles_decides(roles, owner, place, 
     grants = [grant for each in roles for grant in each.grants]
     reaches = bool(grants) and held.caller(*grants).scope("thing.read").reaches(owner, place)
     assert found.allowed == reaches
+
+
+def test_followers_are_reached_as_owners_are_by_what_collaboration_opens():
+    follower = Place(RECORD, ME, PATHS[1])
+    held = access(role(Reach.SELF))
+    found = judge(held, EXPLAINER, "thing.read", THEIRS, [], NOW, [follower])
+    assert found.allowed
+    assert [reason.code for reason in found.reasons] == ["ROLE_DOES_NOT_REACH", "ROLE_REACHES_FOLLOWER"]
+    assert found.reasons[1].params["owner"] == f"users/{ME}"
+    assert found.reasons[1].params["department"] == f"departments/{EAST}"
+    other = judge(held, EXPLAINER, "thing.read", THEIRS, [], NOW, [Place(RECORD, OTHER, PATHS[1])])
+    assert not other.allowed
+    deleting = access(role(Reach.SELF, permission="thing.delete"))
+    assert not judge(deleting, EXPLAINER, "thing.delete", THEIRS, [], NOW, [follower]).allowed

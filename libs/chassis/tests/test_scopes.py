@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 from chassis.callers import Scope
-from chassis.scopes import in_scope
+from chassis.scopes import in_given_scope, in_scope, scope_values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Text, Uuid, column, create_engine, select, values
@@ -36,3 +36,7 @@ def test_sql_and_python_agree(connection, scope):
     rows = values(column("id"), column("owner", Uuid), column("path", Text), name="rows").data(ROWS)
     found = connection.scalars(select(rows.c.id).where(in_scope(scope, rows.c.owner, rows.c.path)))
     assert set(found) == {i for i, owner, path in ROWS if scope.reaches(owner, path)}
+    if not scope.everything:
+        statement = select(rows.c.id).where(in_given_scope(rows.c.owner, rows.c.path))
+        found = connection.scalars(statement, scope_values(scope))
+        assert set(found) == {i for i, owner, path in ROWS if scope.reaches(owner, path)}

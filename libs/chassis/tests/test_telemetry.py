@@ -9,9 +9,15 @@ from pathlib import Path
 import pytest
 from chassis import logs, telemetry
 from chassis.callers import Reach, service_caller
+from chassis.copying import write_lines
 from chassis.db import Database
 from chassis.settings import Settings
+from chassis.spans import Recorder
+from chassis.testing import eventually
 from chassis.testing.edge import Edge, running
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.trace import StatusCode
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
@@ -94,14 +100,84 @@ def test_a_failed_call_is_marked(probe, edge, folder):
 
 
 def test_the_file_is_set_aside_when_it_is_full(tmp_path, folder):
-    exporter = telemetry.SpanFile(tmp_path, "small", limit=1000)
+    file = telemetry.SpanFile(tmp_path, "small", limit=1000)
     for _ in range(20):
         with telemetry.span("work") as span:
             pass
-        exporter.export([span._readable_span()])
+        file.on_end(span)
+        file.force_flush()
+    file.shutdown()
     sizes = {path.name: path.stat().st_size for path in tmp_path.glob("small*")}
     assert sizes.get("small.jsonl", 0) <= 1000
     assert 1000 < sizes["small.1.jsonl"] < 2000
+
+
+def test_a_span_that_cannot_be_written_costs_no_later_one(tmp_path, folder, caplog):
+    file = telemetry.SpanFile(tmp_path, "some")
+    recorder = Recorder(Resource.get_empty(), [file])
+    recorder.start_span("odd", attributes={"what": object()}).end()
+    eventually(lambda: "spans cannot be written" in caplog.messages)
+    recorder.start_span("plain").end()
+    written = tmp_path / "some.jsonl"
+    eventually(lambda: written.exists() and "plain" in written.read_text())
+    file.shutdown()
+
+
+@pytest.mark.parametrize(("ratio", "parent", "recorded"), [("0", "", False), ("0", PARENT, True), ("1", "", True)])
+def test_a_share_of_the_traces_that_begin_here_is_recorded_and_those_that_come_as_they_say(
+    tmp_path, ratio, parent, recorded
+):
+    telemetry.start(Settings.read({"TRACE_FOLDER": str(tmp_path), "TRACE_RATIO": ratio}), "probe-serve")
+    try:
+        with telemetry.span_from(parent, "outer"), telemetry.span("inner"):
+            carried = telemetry.current_traceparent()
+        assert carried.endswith("-01" if recorded else "-00")
+        with telemetry.span_from(carried, "elsewhere"):
+            pass
+        telemetry.flush()
+        file = tmp_path / "probe-serve.jsonl"
+        lines = file.read_text().splitlines() if file.exists() else []
+        assert [json.loads(line)["name"] for line in lines] == (["inner", "outer", "elsewhere"] if recorded else [])
+    finally:
+        telemetry.stop()
+
+
+def test_exporters_take_the_spans(folder):
+    with telemetry.span("outer") as outer, telemetry.span("inner", attributes={"rows": 3, "queue": "q"}) as inner:
+        inner.set_status(StatusCode.ERROR, "ValueError")
+    [resource] = encode_spans([inner.readable(), outer.readable()]).resource_spans
+    [scope] = resource.scope_spans
+    first, second = scope.spans
+    assert (first.name, first.parent_span_id, first.trace_id) == ("inner", second.span_id, second.trace_id)
+    assert {each.key: each.value.int_value or each.value.string_value for each in first.attributes} == {
+        "rows": 3,
+        "queue": "q",
+    }
+    assert (first.status.message, second.status.message) == ("ValueError", "")
+    assert second.start_time_unix_nano <= first.start_time_unix_nano <= first.end_time_unix_nano
+
+
+def test_what_a_span_came_to_is_not_unsaid(folder):
+    with telemetry.span("work") as span:
+        span.set_status(StatusCode.OK)
+        span.set_status(StatusCode.ERROR, "late")
+        span.set_status(StatusCode.UNSET)
+    assert [found["status"] for found in spans(folder)] == ["OK"]
+
+
+def test_statements_outside_of_a_trace_begin_none(probe_url, folder):
+    database = Database("probe", probe_url)
+    with database.write(service_caller("probe")) as session:
+        session.execute(text("CREATE TEMP TABLE thing (name text)"))
+        session.execute(text("INSERT INTO thing VALUES (:name)"), [{"name": "a"}, {"name": "b"}])
+        write_lines(session, "thing", ["name"], ["c"])
+        with telemetry.span("work"):
+            session.execute(text("INSERT INTO thing VALUES (:name)"), [{"name": "d"}, {"name": "e"}])
+            write_lines(session, "thing", ["name"], ["f"])
+    database.dispose()
+    found = spans(folder)
+    assert {span["name"] for span in found} == {"work", "SQL INSERT", "SQL COPY"}
+    assert len({span["trace_id"] for span in found}) == 1
 
 
 def test_work_elsewhere_goes_on_the_same_trace(folder):

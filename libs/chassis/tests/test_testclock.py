@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import grpc
 import pytest
 from chassis.callers import Reach, service_caller
+from chassis.db import Database
 from chassis.service import Service
 from chassis.status import from_rpc_error
 from chassis.testclock import read_offset, suite_clock
@@ -14,7 +15,8 @@ from chassis.testing.edge import Edge, running
 from chassis.timers import Timer, TimerRun
 from crm.common.v1 import test_clock_service_pb2 as pb
 from crm.common.v1 import test_clock_service_pb2_grpc as pb_grpc
-from sqlalchemy import create_engine, insert, update
+from psycopg.pq import TransactionStatus
+from sqlalchemy import event, insert, update
 
 CONTROL = {"test_clock.control": Reach.ALL}
 NOON = datetime(2031, 5, 1, 12, tzinfo=UTC)
@@ -34,7 +36,7 @@ def edges(probe_service, make_database) -> Iterator[Edge]:
         yield edge
 
 
-def move(edge: Edge, timeout: float = 10, **how) -> datetime:
+def move(edge: Edge, timeout: float = 60, **how) -> datetime:
     request = pb.MoveTestClockRequest()
     if "to" in how:
         request.set_time.FromDatetime(how["to"])
@@ -72,17 +74,27 @@ def test_all_databases_move_by_the_same(edges):
 
 
 def test_another_process_sees_the_move_at_once(edges):
-    url = edges.runtimes["probe"].database.engine.url
-    engine = create_engine(url)
+    database = Database("probe", edges.runtimes["probe"].settings.database_url("probe"))
     try:
-        clock = suite_clock(engine)
+        clock = suite_clock(database)
         assert abs(clock() - datetime.now(UTC)) < timedelta(seconds=30)
         move(edges, to=NOON)
         assert timedelta() < clock() - NOON < timedelta(seconds=30)
         move(edges, reset=True)
         assert abs(clock() - datetime.now(UTC)) < timedelta(seconds=30)
     finally:
-        engine.dispose()
+        database.dispose()
+
+
+def test_to_know_the_time_begins_no_transaction(edges):
+    database, left = edges.runtimes["probe"].database, []
+
+    def note(connection, *_) -> None:
+        left.append(connection.connection.driver_connection.info.transaction_status)
+
+    event.listen(database.pool_engine, "after_cursor_execute", note)
+    database.clock()
+    assert left == [TransactionStatus.IDLE]
 
 
 def test_bad_moves_are_refused_and_change_nothing(edges):
@@ -119,5 +131,5 @@ def test_a_move_waits_for_the_timers(probe_service, make_database):
         assert not moved
         with database.engine.begin() as connection:
             connection.execute(update(TimerRun).values(checked_until=later + timedelta(seconds=1)))
-        mover.join(10)
+        mover.join(60)
         assert moved == [later]

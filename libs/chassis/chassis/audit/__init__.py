@@ -7,20 +7,37 @@ those of transactions older than any still running.
 """
 
 from chassis.audit.chain import head, seal, unsealed
-from chassis.audit.entries import Change, Origin, origin_of, prepare, record, record_all, write_prepared
+from chassis.audit.entries import (
+    COPY_FROM,
+    Change,
+    NewRecords,
+    Origin,
+    ReadyChanges,
+    canonical,
+    origin_of,
+    prepare,
+    record,
+    record_all,
+    write_prepared,
+)
 from chassis.audit.erasure import erase
-from chassis.audit.model import AuditBlock, AuditEntry
+from chassis.audit.model import AuditBlock, AuditEntry, create_tip
 from chassis.audit.verification import Break, BrokenLink, Progress, Verification, verify, verify_from
 
 __all__ = [
+    "COPY_FROM",
     "AuditBlock",
     "AuditEntry",
     "Break",
     "BrokenLink",
     "Change",
+    "NewRecords",
     "Origin",
     "Progress",
+    "ReadyChanges",
     "Verification",
+    "canonical",
+    "create_tip",
     "erase",
     "head",
     "origin_of",

@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import Row, select, text
 from sqlalchemy.orm import Session, defer
 
+from chassis import locks
 from chassis.audit.entries import utc_text
 from chassis.audit.model import AuditBlock
 from chassis.db import ServiceSession
@@ -18,7 +19,6 @@ BLOCK_SIZE = 1000
 BLOCKS_PER_SEAL = 100
 
 _log = logging.getLogger(__name__)
-_LOCK = 0x6175_6469_7463_6861
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,21 @@ def seal(session: ServiceSession) -> int:
     One call seals at most 100 blocks: call again while it returns something. The head of the chain goes to the
     log with each block, so that a copy of the log also shows if the end of the chain is cut off.
     """
-    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    locks.hold(session, "audit chain")
     cluster = session.scalar(text("SELECT (pg_control_system()).system_identifier")) or 0
-    tip = tip_of(session)
-    if tip is None or tip.cluster != cluster:
-        return _seal_all(session, tip, cluster)
+    was = tip_of(session)
+    if was is None or was.cluster != cluster:
+        sealed = _seal_all(session, was, cluster)
+    else:
+        sealed = _seal_pending(session, was, cluster)
+        if not sealed:
+            return 0
+    _move_tip(session, was)
+    return sealed
+
+
+def _seal_pending(session: ServiceSession, tip: Tip, cluster: int) -> int:
+    """Seal what is final since the tip."""
     rows = session.execute(_PENDING, {**place(tip), "limit": BLOCK_SIZE * BLOCKS_PER_SEAL}).all()
     for start in range(0, len(rows), BLOCK_SIZE):
         part = rows[start : start + BLOCK_SIZE]
@@ -51,6 +61,24 @@ def seal(session: ServiceSession) -> int:
     return len(rows)
 
 
+def _move_tip(session: ServiceSession, was: Tip | None) -> None:
+    """Note up to where the log is sealed now. What was noted of another chain than the one that goes on stays: by it a
+    log is found out that was emptied or cut off."""
+    now = tip_of(session)
+    moved = session.execute(
+        _MOVE,
+        {
+            "was": was.number if was else 0,
+            "was_hash": was.hash if was else bytes(32),
+            "number": now.number if now else 0,
+            "hash": now.hash if now else bytes(32),
+        },
+    )
+    if moved.rowcount == 0:  # type: ignore[attr-defined]
+        _log.error("the audit log does not go on where it was sealed last", extra={"block": was.number if was else 0})
+
+
+_MOVE = text("UPDATE audit_tip SET number = :number, hash = :hash WHERE number = :was AND hash = :was_hash")
 _PENDING = text("""
     SELECT id, CAST(xid AS text) AS xid_text, digest FROM audit_entry
     WHERE id > :floor_id AND (xid, id) > (CAST(:last_xid AS xid8), :last_id)

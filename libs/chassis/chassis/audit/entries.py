@@ -14,9 +14,10 @@ from sqlalchemy import text
 
 from chassis.copying import copy_cells, write_lines
 from chassis.db import ServiceSession
+from chassis.prepared import Prepared
 
 COPY_FROM = 10
-"""The number of entries from which on COPY is the faster way to write them."""
+"""The number of entries from which on COPY is the faster way to write them. Fewer can be written in a pipeline."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,24 @@ def record(
 
 def record_all(session: ServiceSession, changes: Iterable[Change]) -> None:
     """Record many changes at once, some 10 µs each."""
-    origin = origin_of(session)
-    rows = [_row(origin, change) for change in changes]
-    if len(rows) < COPY_FROM:
-        for row in rows:
-            session.execute(_INSERT, dict(zip(_COLUMNS, row, strict=True)))
-        return
-    write_prepared(session, map(_line, rows))
+    ReadyChanges(session, changes).write(session)
+
+
+class ReadyChanges:
+    """Changes that are made ready while the database works on something else, and recorded afterwards."""
+
+    def __init__(self, session: ServiceSession, changes: Iterable[Change]) -> None:
+        origin = origin_of(session)
+        self._rows = [_row(origin, change) for change in changes]
+        self._lines = list(map(_line, self._rows)) if len(self._rows) >= COPY_FROM else []
+
+    def write(self, session: ServiceSession) -> None:
+        """Record them, in the session's transaction."""
+        if self._lines:
+            write_prepared(session, self._lines)
+            return
+        for row in self._rows:
+            _INSERT.write(session, **dict(zip(_COLUMNS, row, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -76,16 +88,42 @@ def prepare(origin: Origin, change: Change) -> str:
     return _line(_row(origin, change))
 
 
+class NewRecords:
+    """Prepares entries about new records of one collection, in a fraction of the time that `prepare` takes."""
+
+    def __init__(self, origin: Origin, action: str, collection: str) -> None:
+        start = [origin.time, origin.actor, action, f"{collection}/"]
+        self._head = orjson.dumps(start)[:-2], b'",' + orjson.dumps([origin.request_id, origin.trace_id])[1:] + b"\n-\n"
+        self._cells = copy_cells(start), f"\t{copy_cells([origin.request_id, origin.trace_id, None])}\t"
+
+    def lines(self, keys: Sequence[str], contents: Sequence[str]) -> list[str]:
+        """The entries of records, for `write_prepared`. Keys are what follows the collection in their names, contents
+        what `canonical` makes of the records."""
+        (start, end), (left, right), sha256 = self._head, self._cells, hashlib.sha256
+        digests = [
+            sha256(b"%b%b%b%b" % (start, key.encode(), end, content.encode())).hexdigest()
+            for key, content in zip(keys, contents, strict=True)
+        ]
+        if "\\" in "".join(contents):
+            contents = [content.replace("\\", r"\\") for content in contents]  # all that JSON leaves to be escaped
+        return [
+            f"{left}{key}{right}{content}\t\\\\x{digest}"
+            for key, content, digest in zip(keys, contents, digests, strict=True)
+        ]
+
+
 def write_prepared(session: ServiceSession, lines: Iterable[str]) -> None:
     """Record changes that the session's transaction makes and that were made ready before."""
     write_lines(session, "audit_entry", _COLUMNS, lines)
 
 
 _COLUMNS = ("time", "actor", "action", "resource", "request_id", "trace_id", "before", "after", "digest")
-_INSERT = text(
-    "INSERT INTO audit_entry (time, actor, action, resource, request_id, trace_id, before, after, digest) VALUES"
-    " (CAST(:time AS timestamptz), :actor, :action, :resource, :request_id, :trace_id,"
-    " CAST(:before AS jsonb), CAST(:after AS jsonb), :digest)"
+_INSERT = Prepared(
+    text(
+        "INSERT INTO audit_entry (time, actor, action, resource, request_id, trace_id, before, after, digest) VALUES"
+        " (CAST(:time AS timestamptz), :actor, :action, :resource, :request_id, :trace_id,"
+        " CAST(:before AS jsonb), CAST(:after AS jsonb), :digest)"
+    )
 )
 
 

@@ -1,9 +1,22 @@
 """The tables of the audit log."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ARRAY, BigInteger, Identity, Index, LargeBinary, Text, text
+from sqlalchemy import (
+    ARRAY,
+    DDL,
+    BigInteger,
+    CheckConstraint,
+    Connection,
+    Identity,
+    Index,
+    LargeBinary,
+    Table,
+    Text,
+    event,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.orm import Mapped, mapped_column
@@ -73,3 +86,37 @@ class AuditBlock(ChassisTables):
     """The digests of the entries with their ids and transaction ids, one after the other."""
     previous_hash: Mapped[bytes] = mapped_column(LargeBinary)
     hash: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class AuditTip(ChassisTables):
+    """Up to where the log was sealed, kept beside it: one row. By it a log is found out that was emptied or cut off."""
+
+    __tablename__ = "audit_tip"
+    __table_args__ = (CheckConstraint("id = 1", name="one"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(BigInteger)
+    """Of the last block; 0 before the first."""
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
+    """Of the last block; 32 zero bytes before the first."""
+
+
+_TIP = cast(Table, AuditTip.__table__)
+# The row is there from the beginning and never inserted again, so that it cannot be taken away unnoticed either.
+event.listen(
+    _TIP,
+    "after_create",
+    DDL(  # type: ignore[no-untyped-call]
+        """
+        INSERT INTO audit_tip (id, number, hash) SELECT 1, coalesce(max(number), 0),
+          coalesce((SELECT hash FROM audit_block ORDER BY number DESC LIMIT 1), decode(repeat('00', 32), 'hex'))
+        FROM audit_block
+        """
+    ),
+)
+
+
+def create_tip(bind: Connection) -> None:
+    """Create the table of the tip where it is not there yet, at the end of the chain that there is. For a revision of a
+    service."""
+    _TIP.create(bind, checkfirst=True)

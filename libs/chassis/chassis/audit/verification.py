@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from chassis.audit.chain import Tip, block_hash, place, placed_digest, tip_of
 from chassis.audit.erasure import erased_among
-from chassis.audit.model import AuditBlock
+from chassis.audit.model import AuditBlock, AuditTip
 from chassis.audit.stored import COLUMNS, recomputed
 
 BATCH = 1000
@@ -28,6 +28,8 @@ class Break(StrEnum):
     """An entry that was not there when its place in the order was sealed."""
     BLOCK_ALTERED = "BLOCK_ALTERED"
     """A block is gone or not what was sealed."""
+    TRUNCATED = "TRUNCATED"
+    """The log was emptied or cut off: it does not hold the block up to which it was sealed."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def verify_from(session: Session, progress: Progress, *, seconds: float = float(
 
 
 def _steps(session: Session, progress: Progress) -> Iterator[Progress]:
+    sealed = session.get(AuditTip, 1, populate_existing=True)  # before the chain, which only grows
     tip = tip_of(session)
     last = tip.number if tip else 0
     if last < progress.blocks:
@@ -111,10 +114,23 @@ def _steps(session: Session, progress: Progress) -> Iterator[Progress]:
     for number in range(progress.blocks + 1, last + 1):
         progress = _check_block(session, number, progress)
         yield progress
+    _check_tip(session, sealed, last)
     _check_places(session, tip, progress)
     while (further := _check_tail(session, tip, progress)) is not None:
         progress = further
         yield progress
+
+
+def _check_tip(session: Session, sealed: AuditTip | None, last: int) -> None:
+    """Look for the block up to which the log was sealed at least."""
+    if sealed is None or sealed.number > last:
+        raise _Broken(Break.TRUNCATED, last + 1, None)
+    found = session.scalar(_HASH, {"number": sealed.number}) if sealed.number else bytes(32)
+    if found != sealed.hash:
+        raise _Broken(Break.TRUNCATED, sealed.number, None)
+
+
+_HASH = text("SELECT hash FROM audit_block WHERE number = :number")
 
 
 def _check_block(session: Session, number: int, progress: Progress) -> Progress:

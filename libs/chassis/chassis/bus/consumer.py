@@ -16,7 +16,6 @@ Why each event takes effect once, and events of one subject in order:
 
 import logging
 import time
-from threading import Event
 
 from amqp import Connection, Message
 
@@ -27,8 +26,10 @@ from chassis.bus.faults import is_transient
 from chassis.bus.handlers import Subscription
 from chassis.bus.handling import handle, report_failure
 from chassis.bus.lanes import Delivery, Lanes
-from chassis.bus.topology import BROKER_FAULTS, connected, dead_letter_queue, declare_queues, take_in
+from chassis.bus.nodes import BROKER_FAULTS
+from chassis.bus.topology import connected, dead_letter_queue, declare_queues, take_in
 from chassis.db import Database
+from chassis.stopping import Stopping
 
 PREFETCH = 500
 """How many events a consumer holds at most, those of waiting subjects included."""
@@ -53,26 +54,26 @@ class Consumer:
         self.is_consuming = False
         self._amqp_url = amqp_url
         self._database = database
-        self._stopping = Event()
+        self.stopping = Stopping()
 
     def stop(self) -> None:
         """Ask `run` to finish what it is handling and return."""
-        self._stopping.set()
+        self.stopping.set()
 
     def run(self) -> None:
         """Consume until stopped."""
         failures = 0
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             try:
                 with connected(self._amqp_url) as connection:
                     reception = _Reception(connection, self._database, self.subscription)
                     self.is_consuming, failures = True, 0
-                    reception.run(self._stopping)
+                    reception.run(self.stopping)
             except BROKER_FAULTS as fault:
                 log.warning(
                     "the broker is away", extra={"queue": self.subscription.queue, "error": type(fault).__name__}
                 )
-                self._stopping.wait(PAUSES[min(failures, len(PAUSES) - 1)])
+                self.stopping.wait(PAUSES[min(failures, len(PAUSES) - 1)])
                 failures += 1
             finally:
                 self.is_consuming = False
@@ -95,7 +96,7 @@ class _Reception:
         self._channel.basic_qos(0, PREFETCH, False)  # noqa: FBT003 - as amqp spells it
         self._channel.basic_consume(subscription.queue, callback=self._receive)
 
-    def run(self, stopping: Event) -> None:
+    def run(self, stopping: Stopping) -> None:
         """Handle what comes until `stopping` is set. Raises one of BROKER_FAULTS when the broker goes away."""
         while not stopping.is_set():
             now = time.monotonic()
@@ -185,3 +186,5 @@ class _Reception:
             queue = self._subscription.queue
             found = self._channel.queue_declare(dead_letter_queue(queue), passive=True)
             metrics.DEAD_LETTERS.labels(queue).set(found.message_count)
+            waiting = self._channel.queue_declare(queue, passive=True).message_count
+            metrics.QUEUE_EVENTS.labels(queue).set(waiting + len(self._unacknowledged))

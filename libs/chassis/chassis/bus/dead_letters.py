@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from amqp import Connection, Message
 from amqp.exceptions import NotFound as NoSuchQueue
 
-from chassis.bus.envelope import CONTENT_TYPE, open_envelope
-from chassis.bus.topology import BROKER_FAULTS, Publisher, connected, dead_letter_queue
+from chassis.bus.envelope import CONTENT_TYPE, Received, open_envelope
+from chassis.bus.nodes import BROKER_FAULTS
+from chassis.bus.topology import Publisher, connected, dead_letter_queue
 from chassis.errors import NotFound, Unavailable
 
 _ERROR_CHARACTERS = 500
@@ -55,8 +57,8 @@ def set_aside(connection: Connection, queue: str, body: bytes | str, *, attempts
 
 def list(amqp_url: str, queues: Sequence[str]) -> Sequence[DeadLetter]:  # noqa: A001 - read as dead_letters.list
     """The dead letters of these handlers' queues, oldest first in each. Raises Unavailable if the broker is away."""
-    with _broker(amqp_url) as connection:
-        return [letter for queue in queues for letter, _ in _letters(connection.channel(), queue)]
+    with _broker(amqp_url) as connection, _fetching(connection) as channel:
+        return [letter for queue in queues for letter, _, _ in _fetched(channel, queue)]
 
 
 def show(amqp_url: str, queues: Sequence[str], event_id: UUID) -> DeadLetter:
@@ -84,29 +86,75 @@ def replay(amqp_url: str, queues: Sequence[str], event_id: UUID | None = None) -
     return count
 
 
-def _replay(connection: Connection, queue: str, wanted: Callable[[DeadLetter], bool]) -> int:
-    # Closing the channel returns what was fetched and not acknowledged to where it was.
-    channel, publisher, count = connection.channel(), Publisher(connection), 0
-    for letter, tag in _letters(channel, queue):
-        if letter.event_id is not None and wanted(letter):
-            channel.queue_declare(queue, passive=True)  # a queue that is gone would swallow the event
-            publisher.publish([("", queue, _message(letter.body, {}))])
-            channel.basic_ack(tag)
-            count += 1
-    channel.close()
+def rewrite(
+    amqp_url: str, queues: Sequence[str], change: Callable[[Received], Received], text: Callable[[str], str]
+) -> int:
+    """Change the dead letters of these handlers' queues where they are: their events, and what is said of the last
+    attempt. Returns how many are different now. Raises Unavailable if the broker is away."""
+    with _broker(amqp_url) as connection:
+        return sum(_rewrite(connection, queue, change, text) for queue in queues)
+
+
+def _rewrite(
+    connection: Connection, queue: str, change: Callable[[Received], Received], text: Callable[[str], str]
+) -> int:
+    publisher, count = Publisher(connection), 0
+    with _fetching(connection) as channel:
+        for letter, tag, headers in _fetched(channel, queue):
+            body, error = _changed(letter.body, change), text(letter.error)
+            if (body, error) != (letter.body, letter.error):
+                publisher.publish([("", dead_letter_queue(queue), _message(body, {**headers, "x-error": error}))])
+                channel.basic_ack(tag)
+                count += 1
     publisher.close()
     return count
 
 
-def _letters(channel: Any, queue: str) -> Iterator[tuple[DeadLetter, int]]:
-    """Fetch all dead letters of a queue, with their delivery tags."""
+def _changed(body: str, change: Callable[[Received], Received]) -> str:
     try:
-        remaining = channel.queue_declare(dead_letter_queue(queue), passive=True).message_count
+        event = open_envelope(body)
+    except ValueError:
+        return body  # no event: nothing that a service has written
+    changed = change(event)
+    return body if changed == event else orjson.dumps(orjson.loads(body) | {"data": changed.data}).decode()
+
+
+def _replay(connection: Connection, queue: str, wanted: Callable[[DeadLetter], bool]) -> int:
+    publisher, count = Publisher(connection), 0
+    with _fetching(connection) as channel:
+        for letter, tag, _ in _fetched(channel, queue):
+            if letter.event_id is not None and wanted(letter):
+                channel.queue_declare(queue, passive=True)  # a queue that is gone would swallow the event
+                publisher.publish([("", queue, _message(letter.body, {}))])
+                channel.basic_ack(tag)
+                count += 1
+    publisher.close()
+    return count
+
+
+@contextmanager
+def _fetching(connection: Connection) -> Iterator[Any]:
+    """A channel to fetch dead letters on. Afterwards those that were not acknowledged are where they were."""
+    channel = connection.channel()
+    yield channel
+    # The broker would return them by itself, but only some time after the channel is closed: until then they would
+    # seem to be gone.
+    channel.basic_recover(requeue=True)
+    channel.close()
+
+
+def _fetched(channel: Any, queue: str) -> Iterator[tuple[DeadLetter, int, dict[str, Any]]]:
+    """Fetch the dead letters that a queue has now, with their delivery tags and headers."""
+    try:
+        message = channel.basic_get(dead_letter_queue(queue))
     except NoSuchQueue:
         return  # its handler has never run
-    while remaining and (message := channel.basic_get(dead_letter_queue(queue))) is not None:
+    # How many follow is told by the first of them: a count that is asked for may be older than what was just returned.
+    remaining = message.delivery_info["message_count"] if message is not None else 0
+    while message is not None:
+        yield _letter(queue, message), message.delivery_tag, dict(message.headers or {})
+        message = channel.basic_get(dead_letter_queue(queue)) if remaining else None
         remaining -= 1
-        yield _letter(queue, message), message.delivery_tag
 
 
 def _letter(queue: str, message: Message) -> DeadLetter:

@@ -21,7 +21,7 @@ class Received:
 
     id: UUID
     type: str
-    """The full name of its message, e.g. `crm.leads.v1.FollowUpLogged`."""
+    """The full name of its message, e.g. `crm.things.v1.ThingMade`."""
     source: str
     """The service that published it."""
     subject: str
@@ -34,7 +34,7 @@ class Received:
 
     @property
     def name(self) -> str:
-        """The short name, e.g. `FollowUpLogged`."""
+        """The short name, e.g. `ThingMade`."""
         return self.type.rpartition(".")[2]
 
     @property

@@ -2,13 +2,18 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
 
 from chassis import inbox, metrics
-from chassis.bus.handlers import Subscription
+from chassis.bus.handlers import Received, Subscription
 from chassis.bus.lanes import Delivery
 from chassis.callers import service_caller
 from chassis.db import Database, ServiceSession
+from chassis.personal_data import echoes
 from chassis.telemetry import current_trace_id, span_from
 
 log = logging.getLogger(__name__)
@@ -19,19 +24,21 @@ def handle(database: Database, subscription: Subscription, batch: Sequence[Deliv
 
     Raises whatever the handler raises; then none of them has taken effect.
     """
-    handled: list[tuple[Delivery, float, str]] = []
     with database.write(service_caller(database.service)) as session:
+        echoes.stand_still(session, erasing=subscription.erases)
         unclaimed = inbox.claim(session, subscription.queue, [delivery.event.id for delivery in batch])
-        for delivery in batch:
-            if delivery.event.id in unclaimed:
-                unclaimed.discard(delivery.event.id)
-                handled.append((delivery, *_make_effect(session, subscription, delivery)))
-    metrics.HANDLED.labels(subscription.queue, "repeated").inc(len(batch) - len(handled))
-    for delivery, seconds, trace_id in handled:
-        metrics.HANDLED.labels(subscription.queue, "handled").inc()
-        metrics.HANDLER_SECONDS.labels(subscription.queue).observe(seconds)
-        fields = _fields(subscription, delivery, trace_id)
-        log.info("event handled", extra=fields | {"ms": round(seconds * 1000, 1)})
+        new: dict[UUID, Received] = {}
+        for event in echoes.redacted(session, [delivery.event for delivery in batch]):
+            if event.id in unclaimed:
+                new.setdefault(event.id, event)
+        effects = _make_effects(session, subscription, list(new.values()))
+    metrics.HANDLED.labels(subscription.queue, "repeated").inc(len(batch) - len(new))
+    for delivery in batch:
+        if (effect := effects.pop(delivery.event.id, None)) is not None:
+            metrics.HANDLED.labels(subscription.queue, "handled").inc()
+            metrics.HANDLER_SECONDS.labels(subscription.queue).observe(effect.seconds)
+            fields = _fields(subscription, delivery, effect.trace_id)
+            log.info("event handled", extra=fields | {"ms": round(effect.seconds * 1000, 1)})
 
 
 def report_failure(subscription: Subscription, delivery: Delivery, error: Exception, retry_in: float | None) -> None:
@@ -46,16 +53,45 @@ def report_failure(subscription: Subscription, delivery: Delivery, error: Except
     )
 
 
-def _make_effect(session: ServiceSession, subscription: Subscription, delivery: Delivery) -> tuple[float, str]:
-    """Returns how many seconds it took, and in which trace."""
-    event, started, trace_id = delivery.event, time.monotonic(), delivery.event.trace_id
-    if event.name in subscription.events:  # else it is left from a time when the handler wanted it
-        attributes = {"event.id": str(event.id), "queue": subscription.queue}
-        with span_from(event.traceparent, f"{subscription.queue} {event.name}", attributes=attributes):
-            subscription.handle(session, event)
-            session.flush()
-            trace_id = current_trace_id()
-    return time.monotonic() - started, trace_id
+@dataclass(frozen=True)
+class _Effect:
+    """What it took to make the effect of an event."""
+
+    seconds: float
+    trace_id: str
+
+
+def _make_effects(
+    session: ServiceSession, subscription: Subscription, events: Sequence[Received]
+) -> dict[UUID, _Effect]:
+    # What the handler does not want is left from a time when it did.
+    wanted = [event for event in events if event.name in subscription.events]
+    effects = {event.id: _Effect(0, event.trace_id) for event in events}
+    if subscription.handle_all is not None and len(wanted) > 1:
+        handle_all = subscription.handle_all
+        return effects | _make_effect(session, subscription, wanted, lambda: handle_all(session, wanted))
+    for event in wanted:
+        effects |= _make_effect(session, subscription, [event], partial(subscription.handle, session, event))
+    return effects
+
+
+def _make_effect(
+    session: ServiceSession, subscription: Subscription, events: Sequence[Received], make: Callable[[], None]
+) -> dict[UUID, _Effect]:
+    """Make the effect of some events within a span on the trace of each. What is done for several goes on the trace of
+    the first."""
+    started, trace_ids = time.monotonic(), {}
+    with ExitStack() as spans:
+        for event in reversed(events):
+            attributes: dict[str, str | int] = {"event.id": str(event.id), "queue": subscription.queue}
+            attributes["events"] = len(events)
+            name = f"{subscription.queue} {event.name}"
+            spans.enter_context(span_from(event.traceparent, name, attributes=attributes))
+            trace_ids[event.id] = current_trace_id()
+        make()
+        session.flush()
+    seconds = (time.monotonic() - started) / len(events)
+    return {key: _Effect(seconds, trace_id) for key, trace_id in trace_ids.items()}
 
 
 def _fields(subscription: Subscription, delivery: Delivery, trace_id: str) -> dict[str, object]:

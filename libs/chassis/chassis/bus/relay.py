@@ -13,13 +13,14 @@ marks the rows. Why nothing is lost and the order per subject is kept:
   publish some more of what it read. Like the new one's, its events form a sequence without gaps that begins with one
   not yet marked, so that the first copy of each event still comes after the first copy of the one before it.
 
-The relay waits on LISTEN. It looks once a second besides, for a notification lost with a connection.
+The relay waits on LISTEN. It looks once a second besides, for a notification lost with a connection, or with a
+process that died between its commit and the notification (`chassis.announcing`).
 """
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from threading import Event
 from typing import NamedTuple
 from uuid import UUID
 
@@ -29,14 +30,21 @@ from psycopg.rows import class_row, scalar_row
 
 from chassis import metrics
 from chassis.bus.envelope import CONTENT_TYPE, seal_envelope
-from chassis.bus.topology import BROKER_FAULTS, Publisher, connected, declare_exchange, exchange_name, take_in
+from chassis.bus.nodes import BROKER_FAULTS
+from chassis.bus.topology import Publisher, connected, declare_exchange, exchange_name, take_in
+from chassis.connecting import OWN_SESSION, connect
 from chassis.outbox import CHANNEL
+from chassis.stopping import Stopping
 
 BATCH = 500
 """How many rows are read at a time."""
 
 LOOK_SECONDS = 1.0
 """How often the relay looks without being notified, and how often one that waits tries to take the lead."""
+
+ROUND_SECONDS = 0.01
+"""Where events come one upon the other, the relay looks once in this time: what came meanwhile shares the statements
+and the broker's confirmation, and the transactions of the handlers."""
 
 _LOCK = 0x6F75_7462_6F78_2121
 _PAUSES = (0.1, 0.3, 0.6, 1.0)
@@ -69,38 +77,41 @@ class Relay:
         self._amqp_url = amqp_url
         self._database_url = database_url
         self._service = service
-        self._stopping = Event()
+        self.stopping = Stopping()
         self.is_leading = False
 
     def stop(self) -> None:
         """Ask `run` to return."""
-        self._stopping.set()
+        self.stopping.set()
 
     def run(self) -> None:
         """Publish until stopped."""
         failures = 0
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             try:
                 with self._database() as database:
-                    while not self._stopping.is_set() and not _take_lead(database):
-                        self._stopping.wait(LOOK_SECONDS)
+                    while not self.stopping.is_set() and not _take_lead(database):
+                        self.stopping.wait(LOOK_SECONDS)
                     with connected(self._amqp_url) as broker:
                         declare_exchange(broker.channel(), self._service)
                         self.is_leading, failures = True, 0
                         self._publish_all(database, Publisher(broker), broker)
             except (psycopg.Error, *BROKER_FAULTS) as fault:
                 log.warning("the relay has to wait", extra={"service": self._service, "error": type(fault).__name__})
-                self._stopping.wait(_PAUSES[min(failures, len(_PAUSES) - 1)])
+                self.stopping.wait(_PAUSES[min(failures, len(_PAUSES) - 1)])
                 failures += 1
             finally:
                 self.is_leading = False
 
     def _publish_all(self, database: psycopg.Connection[Row], publisher: Publisher, broker: Connection) -> None:
         database.execute(f"LISTEN {CHANNEL}")
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
+            began = time.monotonic()
             if self._publish_pending(database, publisher) < BATCH:
                 for _ in database.notifies(timeout=LOOK_SECONDS, stop_after=1):
                     pass
+                if (early := began + ROUND_SECONDS - time.monotonic()) > 0:
+                    self.stopping.wait(early)
                 take_in(broker, 0)
                 broker.heartbeat_tick()
 
@@ -140,15 +151,12 @@ class Relay:
 
     def _database(self) -> psycopg.Connection[Row]:
         # Its own and direct, for neither LISTEN nor a session's lock passes through a pooler of transactions.
-        return psycopg.connect(
+        return connect(
             self._database_url,
             autocommit=True,
             row_factory=class_row(Row),
-            connect_timeout=5,
             application_name=f"{self._service} relay",
-            keepalives_idle=10,
-            keepalives_interval=5,
-            keepalives_count=3,
+            **OWN_SESSION,
         )
 
 

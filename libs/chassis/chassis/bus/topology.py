@@ -1,8 +1,9 @@
 """Exchanges and queues: what they are called, how they are declared, and connections to the broker.
 
 A service publishes to the durable topic exchange `<service>.events`, with the short name of the event as routing
-key. Each handler has a quorum queue of its own, with a name that does not depend on any code, and beside it
-`<queue>.dead` for what it could not handle.
+key. What it asks of whichever service can answer is passed on to the exchange `suite.events`. Each handler has a
+quorum queue of its own, with a name that does not depend on any code, and beside it `<queue>.dead` for what it could
+not handle.
 """
 
 import logging
@@ -13,20 +14,16 @@ from typing import Any
 
 from amqp import Connection, Message
 from amqp.exceptions import AMQPError
-from kombu.connection import Connection as ConnectionTo
-from kombu.exceptions import OperationalError
 
-from chassis.bus.handlers import Subscription
-
-BROKER_FAULTS = (AMQPError, OperationalError, OSError)
-"""What a call to a broker that is away, or goes away, raises."""
-
-HEARTBEAT_SECONDS = 20
-"""A peer that is silent for twice as long is taken for dead."""
+from chassis.bus.handlers import SUITE, Subscription, restating_queue
+from chassis.bus.nodes import BROKER_FAULTS, connect
 
 _DELIVERY_LIMIT = 1_000_000
 """How often the broker delivers an event again before it drops it. The chassis counts attempts itself, and a
 restart of a process is no attempt, so that the default of newer brokers (20) would lose events."""
+
+_FOR_ALL = "StateRequested"
+"""What is published for any service to hear, whoever publishes it."""
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +40,8 @@ def dead_letter_queue(queue: str) -> str:
 
 @contextmanager
 def connected(amqp_url: str) -> Iterator[Connection]:
-    """A connection to the broker. Raises one of BROKER_FAULTS if there is none."""
-    url: Any = ConnectionTo(amqp_url, heartbeat=HEARTBEAT_SECONDS, connect_timeout=5)  # type: ignore[no-untyped-call]
-    connection: Connection = url.transport.establish_connection()  # not connect(), which sleeps before it fails
+    """A connection to one of the broker's nodes. Raises one of BROKER_FAULTS if there is none."""
+    connection = connect(amqp_url)
     try:
         yield connection
     except BaseException:
@@ -65,8 +61,11 @@ def take_in(connection: Connection, seconds: float) -> None:
 
 
 def declare_exchange(channel: Any, service: str) -> None:
-    """Make sure that a service's exchange exists."""
+    """Make sure that a service's exchange exists, and that what it asks of the whole suite reaches whoever listens."""
     channel.exchange_declare(exchange_name(service), "topic", durable=True, auto_delete=False)
+    if service != SUITE:
+        declare_exchange(channel, SUITE)
+        channel.exchange_bind(exchange_name(SUITE), exchange_name(service), _FOR_ALL)
 
 
 def declare_queues(channel: Any, subscription: Subscription) -> None:
@@ -76,6 +75,9 @@ def declare_queues(channel: Any, subscription: Subscription) -> None:
     _declare_queue(channel, dead_letter_queue(subscription.queue), {})
     for event in subscription.events:
         channel.queue_bind(subscription.queue, exchange_name(subscription.source), event)
+    if subscription.keeps_state:
+        # The source may not have run yet, and what it is asked for before its queue is there would reach nobody.
+        _declare_request_queue(channel, restating_queue(subscription.source))
 
 
 def declare_all(amqp_url: str, subscriptions: Sequence[Subscription]) -> None:
@@ -151,6 +153,12 @@ class Publisher:
         before = len(self._unconfirmed)
         self._confirmed(tag, multiple)
         self._refusals += before - len(self._unconfirmed)
+
+
+def _declare_request_queue(channel: Any, queue: str) -> None:
+    declare_exchange(channel, SUITE)
+    _declare_queue(channel, queue, {"x-single-active-consumer": True})
+    channel.queue_bind(queue, exchange_name(SUITE), _FOR_ALL)
 
 
 def _declare_queue(channel: Any, queue: str, arguments: dict[str, Any]) -> None:

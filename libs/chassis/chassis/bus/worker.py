@@ -4,6 +4,7 @@ eventlet patches this process before anything else is imported, so it is entered
 see `chassis.bus.launch`.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -18,7 +19,8 @@ from nameko.extensions import Entrypoint, register_entrypoint
 from nameko.runners import ServiceRunner
 from sqlalchemy import select
 
-from chassis import jobs, logs, metrics, telemetry
+from chassis import jobs, logs, metrics, stacks, telemetry
+from chassis.bus.asking import Asking
 from chassis.bus.consumer import Consumer
 from chassis.bus.housekeeping import Housekeeping
 from chassis.bus.relay import Relay
@@ -30,16 +32,21 @@ from chassis.mail.delivery import Delivery
 from chassis.mail.transports import read_settings
 from chassis.service import Runtime, Service
 from chassis.settings import Settings
+from chassis.stopping import Stopping
 from chassis.timers import TimerLoop
 
 STOP_SECONDS = 10.0
 """How long to wait for what is being handled when the process is told to stop."""
+
+_STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
 
 log = logging.getLogger(__name__)
 
 
 class Loop(Protocol):
     """Something that works until it is stopped."""
+
+    stopping: Stopping
 
     def run(self) -> None:
         """Work until stopped."""
@@ -63,7 +70,11 @@ class LoopEntrypoint(Entrypoint):  # type: ignore[misc]
 
     def start(self) -> None:
         """Called by the container. A loop that breaks ends the process, to be started afresh."""
-        self._thread = self.container.spawn_managed_thread(self._loop.run, identifier=self.method_name)
+        self._thread = self.container.spawn_managed_thread(self._run, identifier=self.method_name)
+
+    def _run(self) -> None:
+        self._loop.run()
+        self._loop.stopping.end()
 
     def stop(self) -> None:
         """Called by the container: returns when the loop has."""
@@ -82,15 +93,15 @@ class JobSupervision:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
         self._database = database
-        self._stopping = Event()
+        self.stopping = Stopping()
 
     def run(self) -> None:
         """Supervise until stopped."""
-        jobs.supervise(self._settings, self._database, self._stopping.is_set)
+        jobs.supervise(self._settings, self._database, self.stopping.is_set)
 
     def stop(self) -> None:
         """Ask `run` to end the job processes and return."""
-        self._stopping.set()
+        self.stopping.set()
 
 
 def run(settings: Settings, services: Sequence[Service]) -> None:
@@ -121,15 +132,16 @@ def _work(settings: Settings, runtimes: Sequence[tuple[Service, Runtime]]) -> No
         for service, runtime in runtimes
     }
     told = _watch_signals()
-    monitor = metrics.Monitor(settings.monitor, _checks(runtimes, consumers)) if settings.monitor else None
+    loops = {service.name: list(_loops(service, runtime, consumers[service.name])) for service, runtime in runtimes}
+    monitor = _monitor(settings, _checks(runtimes, consumers), loops)
     if monitor:
         monitor.start()
     # Before any relay runs: what is published before a queue exists does not reach it.
     subscriptions = [consumer.subscription for group in consumers.values() for consumer in group]
     if declare_all_patiently(settings.amqp_url, subscriptions, told):
-        runner = ServiceRunner({"AMQP_URI": settings.amqp_url})
-        for service, runtime in runtimes:
-            runner.add_service(_container_class(service, _loops(service, runtime, consumers[service.name])))
+        runner = ServiceRunner({})
+        for service, _ in runtimes:
+            runner.add_service(_container_class(service, loops[service.name]))
         runner.start()
         log.info("working", extra={"services": [service.name for service, _ in runtimes]})
         _wait(runner, told)
@@ -141,15 +153,38 @@ def _loops(service: Service, runtime: Runtime, consumers: Sequence[Consumer]) ->
     settings, database = runtime.settings, runtime.database
     for consumer in consumers:
         yield f"handle {consumer.subscription.queue}", consumer
-    yield "relay", Relay(settings.amqp_url, settings.database_url(service.name), service.name)
+    yield "asking", Asking(database, [consumer.subscription for consumer in consumers])
+    yield "relay", Relay(settings.amqp_url, settings.direct_database_url(service.name), service.name)
     yield "timers", TimerLoop(database, service.timers(runtime), test_clock=settings.test_clock)
-    yield "housekeeping", Housekeeping(database)
+    queues = [consumer.subscription.queue for consumer in consumers]
+    yield "housekeeping", Housekeeping(database, settings.amqp_url, queues)
     yield "mail", Delivery(database, read_settings(settings.environment))
     if service.jobs(runtime):
         yield "jobs", JobSupervision(settings, database)
 
 
-def _container_class(service: Service, loops: Iterator[tuple[str, Loop]]) -> type:
+def _monitor(
+    settings: Settings, checks: Mapping[str, metrics.Check], loops: Mapping[str, Sequence[tuple[str, Loop]]]
+) -> metrics.Monitor | None:
+    """It is itself a green thread: a process that is stuck as a whole does not answer at all."""
+    if not settings.monitor:
+        return None
+    alive: dict[str, metrics.Check] = {}
+    if settings.hang_seconds:
+        for service, group in loops.items():
+            alive |= {f"{service} {name}": _progress_check(loop, settings.hang_seconds) for name, loop in group}
+    return metrics.Monitor(settings.monitor, checks, alive)
+
+
+def _progress_check(loop: Loop, seconds: float) -> metrics.Check:
+    def check() -> str:
+        silence = loop.stopping.silence()
+        return f"no progress for {silence:.0f} s" if silence > seconds else ""
+
+    return check
+
+
+def _container_class(service: Service, loops: Sequence[tuple[str, Loop]]) -> type:
     """The class that nameko makes a container of: one method per loop, which carries its entry point."""
 
     def method(name: str, loop: Loop) -> Callable[[Any], None]:
@@ -164,19 +199,24 @@ def _container_class(service: Service, loops: Iterator[tuple[str, Loop]]) -> typ
 
 
 def _watch_signals() -> Event:
-    """An event that SIGTERM and SIGINT set."""
+    """An event that SIGTERM and SIGINT set. The signal that asks for stacks is answered."""
     told = Event()
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     # A handler in Python alone would not do: it runs inside the hub, where nothing may wait for a lock, and the hub
     # goes back to its waiting after an interrupt.
     signal.set_wakeup_fd(writing)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (*_STOPPING, stacks.SIGNAL):
         signal.signal(number, lambda *_: None)
+    stacks.tell_when_asked(chain=True)
 
     def watch() -> None:
-        trampoline(reading, read=True)
-        told.set()
+        while not told.is_set():
+            trampoline(reading, read=True)
+            if _STOPPING.intersection(os.read(reading, 64)):
+                told.set()
+            else:
+                stacks.tell_greenlets()
 
     eventlet.spawn(watch)
     return told
@@ -227,4 +267,7 @@ def main(names: Sequence[str]) -> None:
     for name in names:
         module, _, attribute = name.partition(":")
         services.append(getattr(import_module(module if attribute else f"{name}.main"), attribute or "SERVICE"))
+    gc.collect()
+    gc.freeze()
+    gc.enable()
     run(Settings.read(), services)

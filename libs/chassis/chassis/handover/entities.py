@@ -49,7 +49,7 @@ class HandoverEntity:
     """A kind of records that have an owner."""
 
     name: str
-    """As rules call it, e.g. `customer`."""
+    """As rules call it, e.g. `thing`."""
     key: InstrumentedAttribute[UUID]
     """The records' id."""
     held_by: Callable[[UUID], ColumnElement[bool]]

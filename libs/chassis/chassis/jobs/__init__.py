@@ -10,6 +10,7 @@ from chassis.jobs.model import Job, JobError, JobState
 from chassis.jobs.running import Cancelled, JobKind, JobRun, RefusedRow
 from chassis.jobs.store import cancel_job, create_job, first_refused, get_job, purge, refused_rows, visible_jobs
 from chassis.jobs.supervisor import Supervisor, supervise
+from chassis.jobs.waiting import waiting_jobs
 
 __all__ = [
     "Cancelled",
@@ -31,4 +32,5 @@ __all__ = [
     "store_file",
     "supervise",
     "visible_jobs",
+    "waiting_jobs",
 ]

@@ -1,7 +1,8 @@
-"""The process that does jobs: `python -m chassis.jobs.run <service>`. It ends when no job waits.
+"""The process that does jobs: `python -m chassis.jobs.run <service>`. It ends when no job has waited for a while.
 
 It is a fresh interpreter, since `work` is patched by eventlet, where a long computation would hold up every
-event handler. It ends with the process that started it, whose end it notices by the end of its standard input.
+event handler. It ends with the process that started it, whose end it notices by the end of its standard input. Each
+line that comes there before tells it to look for jobs.
 """
 
 import gc
@@ -15,7 +16,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from chassis import logs, telemetry
+from chassis import logs, stacks, telemetry
 from chassis.callers import service_caller
 from chassis.cli import make_runtime
 from chassis.errors import DomainError, Unavailable
@@ -28,21 +29,39 @@ from chassis.settings import Settings
 MOST_STALLS = 5
 """A job whose process dies this often without a checkpoint between is given up."""
 
+LINGER_SECONDS = 10.0
+"""How long a process without a job stays, unless its second argument says otherwise: jobs often come one after the
+other, and its start takes longer than most of them."""
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread that computes may keep one waiting that has the next rows for the database. At Python's own 5 ms,
+paid for every block of rows, PostgreSQL is idle for a tenth of an import that reads ahead."""
+
 log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do the waiting jobs of a service, one after the other."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    """Do the jobs of a service, one after the other, until none has waited for a while."""
+    told = threading.Event()
+    threading.Thread(target=_follow_parent, args=[told], daemon=True).start()
+    # Jobs make many small objects and few cycles; looking for cycles as often as usual takes a quarter of the time.
+    gc.set_threshold(500_000, 50, 100)
     service = find_service(arguments[0])
-    _collect_garbage_seldom()
+    gc.freeze()
+    sys.setswitchinterval(SWITCH_SECONDS)
     settings = Settings.read()
     logs.start(settings, f"{service.name}-jobs")
+    stacks.tell_when_asked()
     telemetry.start(settings, f"{service.name}-jobs")
     runtime = make_runtime(settings, service)
+    linger = float(arguments[1]) if arguments[1:] else LINGER_SECONDS
     try:
-        while run_next(service, runtime):
-            pass
+        while True:
+            told.clear()  # before the look: whoever tells of a job after it is heard
+            if not run_next(service, runtime):
+                runtime.database.engine.dispose()  # a server that goes away meanwhile is no failure
+                if not told.wait(linger):
+                    break
     except Exception:
         # The supervisor starts another process, which takes the job up at its checkpoint.
         log.exception("job process breaks off")
@@ -70,7 +89,10 @@ def run_next(service: Service, runtime: Runtime) -> bool:
         with runtime.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as lock:
             lock.detach()  # closed in the end, not pooled: an advisory lock lives as long as its connection
             if _lock(lock, lock_key):
-                return _run_locked(service, runtime, kinds, job_id)
+                try:
+                    return _run_locked(service, runtime, kinds, job_id)
+                finally:
+                    _unlock(lock, lock_key)  # the end of the connection would do so, but only some time later
     return False
 
 
@@ -129,15 +151,13 @@ def _lock(connection: Connection, key: int) -> bool:
     return bool(connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}))
 
 
-def _collect_garbage_seldom() -> None:
-    # Jobs make many small objects and few cycles; looking for cycles as often as usual takes a quarter of the time.
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
+def _unlock(connection: Connection, key: int) -> None:
+    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
 
 
-def _end_with_parent() -> None:
+def _follow_parent(told: threading.Event) -> None:
     while os.read(sys.stdin.fileno(), 4096):
-        pass
+        told.set()
     # No clean-up: what is not committed must not be, and the next process takes the job up at its checkpoint.
     os._exit(75)
 

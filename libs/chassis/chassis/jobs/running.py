@@ -23,6 +23,9 @@ from chassis.notifications import notify
 from chassis.service import Runtime
 from chassis.tabular import Problem
 
+_BEFORE = "progress of the job before"
+"""Where a session keeps it."""
+
 
 class Cancelled(Exception):
     """The job is no longer this process's to work on. Its transaction must roll back."""
@@ -73,18 +76,32 @@ class JobRun:
     @contextmanager
     def transaction(self) -> Iterator[ServiceSession]:
         """A transaction on the creator's behalf. What it does is to be saved with `advance` at its end."""
-        before = self.processed, self.counters, self.checkpoint
+        saved: dict[Any, Any] = {}
         try:
             with self.runtime.database.write(self.caller, request_id=str(self.job_id)) as session:
+                saved = session.info
                 yield session
         except BaseException:
-            self.processed, self.counters, self.checkpoint = before
+            if _BEFORE in saved:
+                self.processed, self.counters, self.checkpoint = saved[_BEFORE]
             raise
 
     @contextmanager
     def reading(self) -> Iterator[ServiceSession]:
         """A session for reading on the creator's behalf."""
         with self.runtime.database.read(self.caller) as session:
+            session.request_id = str(self.job_id)
+            yield session
+
+    @contextmanager
+    def reading_much(self) -> Iterator[ServiceSession]:
+        """The same for a page of what the job goes through: on a standby if there is one, see `Database.read_much`.
+        An attempt that failed, whatever it failed of, is not made there again."""
+        if self.attempt > 1:
+            with self.reading() as session:
+                yield session
+            return
+        with self.runtime.database.read_much(self.caller) as session:
             session.request_id = str(self.job_id)
             yield session
 
@@ -106,6 +123,7 @@ class JobRun:
     def restart(self, session: ServiceSession) -> None:
         """Forget all progress, for a job that must begin anew whenever its process died."""
         session.execute(delete(JobError).where(JobError.job_id == self.job_id))
+        self._note_before(session)
         self.checkpoint, self.counters, self.processed = {}, {}, 0
         self._update(session, processed=0, counters={}, checkpoint={})
 
@@ -124,6 +142,7 @@ class JobRun:
         """
         _store_refused(session, self.job_id, refused)
         self._update(session, processed=processed, counters=dict(counters), checkpoint=dict(checkpoint), stalls=0)
+        self._note_before(session)
         self.processed, self.counters, self.checkpoint = processed, dict(counters), dict(checkpoint)
 
     def succeed(
@@ -151,6 +170,10 @@ class JobRun:
             session, state=JobState.FAILED, end_time=session.now, failure_reason=reason, failure_message=message
         )
         self._ended(session, JobState.FAILED)
+
+    def _note_before(self, session: ServiceSession) -> None:
+        """Remember what holds again if the transaction rolls back. Others may have ended since it began."""
+        session.info.setdefault(_BEFORE, (self.processed, self.counters, self.checkpoint))
 
     def _ended(self, session: ServiceSession, state: JobState) -> None:
         after = {"state": state, "processed": self.processed, **self.counters}

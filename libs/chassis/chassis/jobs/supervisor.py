@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,6 +20,9 @@ INTERVAL = 0.5
 
 START_PATIENCE = 30.0
 """Seconds that a process may take until it has its first job."""
+
+TOLD_PATIENCE = 0.4
+"""Seconds that a process which has done its job, and lingers, may take until it has the next."""
 
 MOST_PROCESSES = 2
 """Job processes of one service at a time; an import keeps about two cores busy."""
@@ -41,18 +45,23 @@ class Supervisor:
         self._patience_ends = 0.0
 
     def check(self) -> None:
-        """Start a process if a job waits that none is on its way to. Call often; it costs one small query."""
+        """Tell processes of a job that waits, or start one if none takes it. Call often; it costs one small query."""
         self._processes = [process for process in self._processes if not self._ended(process)]
-        if len(self._processes) >= self._most:
-            return
         with self._database.read(service_caller(self._database.service)) as session:
             waiting = [job_id for job_id, _ in waiting_jobs(session)]
-        if waiting and not self._starting(waiting):
+        if not waiting or self._taking(waiting):
+            return
+        if self._processes and (waiting[0] != self._awaited or len(self._processes) >= self._most):
+            for process in self._processes:
+                _tell(process)
+            patience = TOLD_PATIENCE
+        else:
             self._processes.append(
-                # Standard input is how the process notices that this one has died.
-                subprocess.Popen(self._command, stdin=subprocess.PIPE, env=self._environment)
+                # Standard input is how the process hears of jobs, and notices that this one has died.
+                subprocess.Popen(self._command, stdin=subprocess.PIPE, bufsize=0, env=self._environment)
             )
-            self._awaited, self._patience_ends = waiting[0], time.monotonic() + START_PATIENCE
+            patience = START_PATIENCE
+        self._awaited, self._patience_ends = waiting[0], time.monotonic() + patience
 
     def stop(self, patience: float = 5) -> None:
         """End the processes. Their jobs go on at their checkpoints when a supervisor runs again."""
@@ -73,8 +82,8 @@ class Supervisor:
         """The processes under way."""
         return [process.pid for process in self._processes if process.poll() is None]
 
-    def _starting(self, waiting: Sequence[UUID]) -> bool:
-        """Whether the process started last is still on its way to the job that it was started for."""
+    def _taking(self, waiting: Sequence[UUID]) -> bool:
+        """Whether a process is still on its way to the job that it was last started for, or told of."""
         return bool(self._processes) and self._awaited in waiting and time.monotonic() < self._patience_ends
 
     @staticmethod
@@ -87,6 +96,13 @@ class Supervisor:
         assert process.stdin is not None
         process.stdin.close()
         return True
+
+
+def _tell(process: "subprocess.Popen[bytes]") -> None:
+    """Let a process look for jobs, unless it is just about to end."""
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):
+        process.stdin.write(b"\n")
 
 
 def supervise(settings: Settings, database: Database, stopping: Callable[[], bool]) -> None:

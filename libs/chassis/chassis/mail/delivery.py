@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
-from threading import Event
 
 import orjson
 from sqlalchemy import select
@@ -23,6 +22,7 @@ from chassis.encryption import SealBroken
 from chassis.errors import Invalid
 from chassis.mail.model import MailState, OutgoingMail
 from chassis.mail.transports import MailSettings, Refused, Transport, address
+from chassis.stopping import Stopping
 
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 900, 3600, 4 * 3600, 8 * 3600))
 """How long to wait after each failure. After one more the mail is given up."""
@@ -39,11 +39,12 @@ class Delivery:
     def __init__(self, database: Database, settings: MailSettings) -> None:
         self._database = database
         self._settings = settings
-        self._stopping = Event()
+        metrics.MAILS.labels(database.service, MailState.FAILED.value)  # from 0 on, so that the first is an increase
+        self.stopping = Stopping()
 
     def stop(self) -> None:
         """Ask `run` to finish the mail under way and return."""
-        self._stopping.set()
+        self.stopping.set()
 
     def run(self) -> None:
         """Deliver until stopped."""
@@ -52,13 +53,13 @@ class Delivery:
             log.warning(
                 "mails wait: neither SMTP_URL nor MAIL_FOLDER is set", extra={"service": self._database.service}
             )
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             try:
-                while transport is not None and not self._stopping.is_set() and self.deliver_next(transport):
+                while transport is not None and not self.stopping.is_set() and self.deliver_next(transport):
                     pass
             except Exception:  # the database may be away, at any statement
                 log.exception("mails cannot be looked at", extra={"service": self._database.service})
-            self._stopping.wait(LOOK_SECONDS)
+            self.stopping.wait(LOOK_SECONDS)
 
     def deliver_next(self, transport: Transport) -> bool:
         """Try the mail that is due first. Returns whether there was one."""

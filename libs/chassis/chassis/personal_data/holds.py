@@ -6,7 +6,7 @@ from typing import cast
 from uuid import UUID
 
 from crm.identity.v1.events_pb2 import LegalHoldChanged
-from sqlalchemy import Table, or_, select
+from sqlalchemy import Select, Table, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.bus.handlers import Received
@@ -14,14 +14,7 @@ from chassis.db import ServiceSession
 from chassis.encryption import DataKeys
 from chassis.errors import Conflict
 from chassis.names import parse_name
-from chassis.personal_data.model import KnownLegalHold
-
-_PURPOSE = "legal_hold"
-
-
-def digests(keys: DataKeys, marks: Iterable[str]) -> list[bytes]:
-    """Blind indexes of phone numbers, addresses and identity numbers, in the forms in which records keep them."""
-    return sorted(digest for mark in set(marks) for digest in keys.blind_indexes(mark, _PURPOSE))
+from chassis.personal_data.model import KnownLegalHold, digests
 
 
 class Holds:
@@ -39,11 +32,15 @@ class Holds:
         return bool(self._digests) and not self._digests.isdisjoint(digests(self._keys, marks))
 
 
+def holds_in_force(session: ServiceSession) -> Select[KnownLegalHold]:
+    """The holds that are known to be in force."""
+    ends = KnownLegalHold.expire_time
+    return select(KnownLegalHold).where(KnownLegalHold.active, or_(ends.is_(None), ends > session.now))
+
+
 def current_holds(session: ServiceSession) -> Holds:
     """The holds that are in force."""
-    ends = KnownLegalHold.expire_time
-    statement = select(KnownLegalHold).where(KnownLegalHold.active, or_(ends.is_(None), ends > session.now))
-    return Holds(session.data_keys, session.scalars(statement).all())
+    return Holds(session.data_keys, session.scalars(holds_in_force(session)).all())
 
 
 def refuse_held(session: ServiceSession, records: Collection[str], marks: Iterable[str] = ()) -> None:
@@ -69,7 +66,11 @@ def keep_hold(session: ServiceSession, hold: KnownLegalHold) -> None:
 
 def learn_hold(session: ServiceSession, received: Received) -> None:
     """Note what the service that manages people announces."""
-    event = received.message(LegalHoldChanged)
+    keep_told(session, received.message(LegalHoldChanged))
+
+
+def keep_told(session: ServiceSession, event: LegalHoldChanged) -> None:
+    """Note how a hold is, as a message tells it."""
     hold_id: UUID = parse_name("legalHolds", event.hold, field="hold")
     keep_hold(
         session,

@@ -30,6 +30,7 @@ class Person:
     emails: frozenset[str] = frozenset()
     wechats: frozenset[str] = frozenset()
     identity_numbers: frozenset[str] = frozenset()
+    usernames: frozenset[str] = frozenset()
 
     def merged(self, *others: "Person") -> "Person":
         """All that is known of the person by several services."""
@@ -70,7 +71,7 @@ class Person:
     ) -> "Person":
         """The person that was sealed for a request. Raises SealBroken."""
         values = orjson.loads(keys.open(Sealed(sealed), _place(request_id)))
-        known = {key: frozenset(values[key]) for key in _KNOWN}
+        known = {key: frozenset(values.get(key, ())) for key in _KNOWN}
         return cls(records=frozenset(records), places=frozenset(places), **known)
 
     @classmethod
@@ -82,6 +83,7 @@ class Person:
             "identifiers.emails": given.emails,
             "identifiers.wechats": given.wechats,
             "identifiers.identity_numbers": given.identity_numbers,
+            "identifiers.usernames": given.usernames,
         }
         stored, faults = rules.apply(_RULES, values, lambda path: path.partition(".")[2])
         rules.refuse(faults)
@@ -96,6 +98,7 @@ class Person:
             emails=sorted(self.emails),
             wechats=sorted(self.wechats),
             identity_numbers=sorted(self.identity_numbers),
+            usernames=sorted(self.usernames),
         )
 
 
@@ -112,7 +115,7 @@ def _numbers(values: Iterable[str]) -> list[str]:
     return [number for value in values if (number := rules.identity_number(value))]
 
 
-_KNOWN = ("names", "phones", "emails", "wechats", "identity_numbers")
+_KNOWN = ("names", "phones", "emails", "wechats", "identity_numbers", "usernames")
 _ALL = ("records", "places", *_KNOWN)
 _RULES: dict[str, rules.Rule] = {
     "identifiers.display_names": _texts,
@@ -120,6 +123,7 @@ _RULES: dict[str, rules.Rule] = {
     "identifiers.emails": rules.emails,
     "identifiers.wechats": _texts,
     "identifiers.identity_numbers": _numbers,
+    "identifiers.usernames": _texts,
 }
 
 

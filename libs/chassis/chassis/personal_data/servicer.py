@@ -9,6 +9,7 @@ from crm.common.v1.job_pb2 import FileChunk
 
 from chassis import audit
 from chassis.callers import current_caller
+from chassis.calls import Calls
 from chassis.db import Database
 from chassis.errors import Denied, Invalid, NotFound
 from chassis.names import parse_name
@@ -62,7 +63,7 @@ class PersonalDataPartServicer(pb_grpc.PersonalDataPartServiceServicer):
         require_everything()
         database = self._part(request.service)[1]
         request_id = parse_name("personalDataRequests", request.request, field="request")
-        with database.write(current_caller()) as session:
+        with Calls(database).transaction() as session:
             task = session.get(PersonalDataTask, request_id)
             if task is None or task.expire_time <= session.now:
                 raise NotFound("PERSONAL_DATA_EXPIRED", "there is nothing to download any more, or not yet")

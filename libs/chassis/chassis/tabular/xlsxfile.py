@@ -16,11 +16,10 @@ from typing import IO, NamedTuple
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
-from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel
-
 from chassis.errors import Invalid
 from chassis.tabular.rows import Problem, Row
+
+# openpyxl is imported where it is needed: processes that read no workbook do without its 8 MiB.
 
 BLOCK = 1 << 18
 MOST_UNPACKED = 2 << 30
@@ -75,22 +74,36 @@ class XlsxSource:
 @contextmanager
 def open_source(path: Path, file_name: str) -> Iterator[XlsxSource]:
     """Open the workbook at its first visible sheet. Raises Invalid if it is damaged or unpacks to too much."""
+    from openpyxl.utils import datetime as datetimes
+
     del file_name
     with ExitStack() as stack:
         with _refusing_damage():
             archive = stack.enter_context(zipfile.ZipFile(path))
             _check_size(archive)
             sheet, mac_dates = _first_sheet(archive)
-            epoch = CALENDAR_MAC_1904 if mac_dates else CALENDAR_WINDOWS_1900
+            epoch = datetimes.CALENDAR_MAC_1904 if mac_dates else datetimes.CALENDAR_WINDOWS_1900
             source = XlsxSource(archive, sheet, _shared_texts(archive), _styles(archive, epoch))
         yield source
+
+
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    expat.ExpatError,
+    LookupError,
+    ValueError,
+    EOFError,
+    NotImplementedError,  # packed by a method that zipfile does not know
+)
 
 
 @contextmanager
 def _refusing_damage() -> Iterator[None]:
     try:
         yield
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, expat.ExpatError, LookupError, ValueError, EOFError):
+    except _DAMAGE:
         raise Invalid("UNREADABLE_FILE", "the workbook is damaged: open it and save it again", field="file") from None
 
 
@@ -121,6 +134,8 @@ def _first_sheet(archive: zipfile.ZipFile) -> tuple[str, bool]:
 
 
 def _styles(archive: zipfile.ZipFile, epoch: datetime) -> _Styles:
+    from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
+
     if "xl/styles.xml" not in archive.namelist():
         return _Styles([], [], epoch)
     document = _document(archive, "xl/styles.xml")
@@ -285,6 +300,8 @@ def _shown(value: float, number_format: str) -> str:
 
 
 def _date_text(value: float, epoch: datetime) -> str:
+    from openpyxl.utils.datetime import from_excel
+
     try:
         moment = from_excel(value, epoch)
     except (OverflowError, ValueError):

@@ -14,8 +14,11 @@ __all__ = ["FixedClock", "eventually", "make_caller"]
 T = TypeVar("T")
 
 
-def eventually(predicate: Callable[[], T], timeout: float = 10.0, *, interval: float = 0.02) -> T:
-    """Wait until the predicate is true and return what it gave. Raises AssertionError after `timeout` seconds."""
+def eventually(predicate: Callable[[], T], timeout: float = 30.0, *, interval: float = 0.02) -> T:
+    """Wait until the predicate is true and return what it gave. Raises AssertionError after `timeout` seconds.
+
+    They are many, since what takes a moment takes longer on a machine that is busy with something else.
+    """
     deadline = time.monotonic() + timeout
     while not (result := predicate()):
         if time.monotonic() > deadline:

@@ -32,7 +32,10 @@ class Loop(Protocol):
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a message broker."""
+    """The URL of a message broker. Nobody gives up to connect to it because the machine stood still."""
+    from chassis.bus import nodes
+
+    nodes.CONNECT_SECONDS = 60
     if url := os.environ.get("TEST_AMQP_URL"):
         yield url
         return
@@ -99,6 +102,6 @@ def running(*loops: Loop) -> Iterator[None]:
         for loop in loops:
             loop.stop()
         for thread in threads:
-            thread.join(15)
+            thread.join(60)
     assert not broken, broken
     assert not any(thread.is_alive() for thread in threads), "a loop does not stop"

@@ -1,8 +1,8 @@
 """A gRPC server in the test's own process, with an authority that signs tokens for any caller the test needs.
 
-with running([service], {"customers": url}) as edge:
-    stub = CustomerServiceStub(edge.channel)
-    stub.GetCustomer(request, metadata=edge.metadata_for(grants={"customer.read": Reach.ALL}))
+with running([service], {"things": url}) as edge:
+    stub = ThingServiceStub(edge.channel)
+    stub.GetThing(request, metadata=edge.metadata_for(grants={"thing.read": Reach.ALL}))
 """
 
 import threading

@@ -12,12 +12,23 @@ from pathlib import Path
 
 import pytest
 
+from chassis import connecting, written
 from chassis.testing.broker import broker, declare_queues
 
 __all__ = ["MakeDatabase", "broker", "declare_queues", "make_database", "postgres"]
 
+CONNECT_SECONDS = 60
+
 MakeDatabase = Callable[..., str]
 """`make_database(service, migrations=None) -> url`."""
+
+
+def pytest_configure() -> None:
+    """Let every call of every test prove that what it writes is audited, in the processes that tests start, too, and
+    none fail because the machine stood still while it connected."""
+    os.environ[written.SETTING] = "1"
+    written.be_strict()
+    connecting.CONNECT["connect_timeout"] = CONNECT_SECONDS
 
 
 @pytest.fixture(scope="session")
