@@ -20,6 +20,47 @@ class UserChanged:
     active: bool
     username: str
     partner: str = ""
+    roles: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class GrantTold:
+    """`crm.identity.v1.Grant`."""
+
+    permission: str
+    scope: str
+    departments: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class FieldRuleTold:
+    """`crm.identity.v1.FieldRule`."""
+
+    entity: str
+    field: str
+    effect: str
+
+
+@dataclass(frozen=True)
+class RoleChanged:
+    """A role was created or changed."""
+
+    SUBJECT: ClassVar[str] = "role"
+
+    role: str
+    version: int
+    grants: Sequence[GrantTold] = ()
+    field_rules: Sequence[FieldRuleTold] = ()
+
+
+@dataclass(frozen=True)
+class RoleDeleted:
+    """A role was deleted."""
+
+    SUBJECT: ClassVar[str] = "role"
+
+    role: str
+    version: int
 
 
 @dataclass(frozen=True)
@@ -101,20 +142,6 @@ class OffboardingStarted:
 
 
 @dataclass(frozen=True)
-class PersonalDataRequested:
-    """All data about a person is to be exported or erased."""
-
-    SUBJECT: ClassVar[str] = "request"
-
-    request: str
-    kind: str
-    records: Sequence[str]
-    places: Sequence[str]
-    sealed_identifiers: bytes
-    actor: str
-
-
-@dataclass(frozen=True)
 class LegalHoldChanged:
     """A legal hold was made, changed or lifted."""
 
@@ -126,3 +153,19 @@ class LegalHoldChanged:
     digests: Sequence[bytes]
     expire_time: datetime | None
     active: bool
+
+
+@dataclass(frozen=True)
+class PersonalDataRequested:
+    """All data about a person is to be exported or erased."""
+
+    SUBJECT: ClassVar[str] = "request"
+
+    request: str
+    kind: str
+    records: Sequence[str]
+    places: Sequence[str]
+    sealed_identifiers: bytes
+    actor: str
+    legal_holds: Sequence[LegalHoldChanged]
+    """Those in force."""

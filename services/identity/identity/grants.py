@@ -74,14 +74,6 @@ def named_departments(grants: Iterable[RoleGrant]) -> set[UUID]:
     return {key for grant in grants for key in grant.departments}
 
 
-def require_everything(caller: Caller, permission: str) -> None:
-    """Raise Denied unless the caller holds the permission for all data: it concerns the whole organisation."""
-    if not caller.scope(permission).everything:
-        raise Denied(
-            "SCOPE_TOO_NARROW", f"this needs the permission {permission} with the scope ALL", permission=permission
-        )
-
-
 def ensure_may_define(caller: Caller, grants: Iterable[Grant]) -> None:
     """Raise Denied if somebody in the caller's own place would get more by the grants than the caller has."""
     # A machine has no place of its own: somebody in a department that no grant of the machine can name stands in.

@@ -4,36 +4,34 @@ The tree of departments, then the policy's version, then rows: departments, role
 """
 
 from collections.abc import Iterable
-from enum import IntEnum
 
+from chassis import locks
 from chassis.db import ServiceSession
-from sqlalchemy import func, select
 
-
-class _Lock(IntEnum):
-    """The first keys of this service's advisory locks."""
-
-    TREE = 0x1D70_0001
-    ATTEMPTS = 0x1D70_0002
-    BOOTSTRAP = 0x1D70_0003
+_TREE = "departments"
 
 
 def lock_tree(session: ServiceSession) -> None:
     """Keep the tree of departments to this transaction: nobody else changes it or puts anything into it."""
-    session.execute(select(func.pg_advisory_xact_lock(int(_Lock.TREE), 0)))
+    locks.hold(session, _TREE)
 
 
 def hold_tree(session: ServiceSession) -> None:
     """Keep the tree of departments as it is until the transaction ends; others may do so, too."""
-    session.execute(select(func.pg_advisory_xact_lock_shared(int(_Lock.TREE), 0)))
+    locks.share(session, _TREE)
 
 
 def lock_attempts(session: ServiceSession, keys: Iterable[bytes]) -> None:
     """Let the attempts for each of the keys queue up."""
-    for number in sorted(int.from_bytes(key[:4], signed=True) for key in keys):
-        session.execute(select(func.pg_advisory_xact_lock(int(_Lock.ATTEMPTS), number)))
+    for key in sorted(keys):
+        locks.hold(session, f"attempts {key.hex()}")
 
 
 def lock_bootstrap(session: ServiceSession) -> None:
     """Let processes that set up the same installation do so one after the other."""
-    session.execute(select(func.pg_advisory_xact_lock(int(_Lock.BOOTSTRAP), 0)))
+    locks.hold(session, "bootstrap")
+
+
+def lock_holds(session: ServiceSession) -> None:
+    """Let requests for personal data and changes of legal holds follow each other."""
+    locks.hold(session, "legal holds")

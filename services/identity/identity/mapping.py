@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from chassis.callers import Reach
@@ -84,14 +84,23 @@ def ids_from_names(collection: str, names: Iterable[str], *, field: str = "names
 
 def user_to_proto(user: User) -> user_pb2.User:
     """A user as clients see it."""
+    return _user_message(user, [role.id for role in user.roles])
+
+
+def user_row_to_proto(row: Any) -> user_pb2.User:
+    """The same from a row of `queries.find_users`."""
+    return _user_message(row, row.role_ids)
+
+
+def _user_message(user: Any, role_ids: Iterable[UUID]) -> user_pb2.User:
     return user_pb2.User(
-        name=user.name,
+        name=make_name("users", user.id),
         username=user.username,
         display_name=user.display_name,
         email=user.email or "",
         phone=user.phone or "",
         department=make_name("departments", user.department_id),
-        roles=[role.name for role in user.roles],
+        roles=[make_name("roles", key) for key in role_ids],
         partner=make_name("partners", user.partner_id),
         kind=user_pb2.USER_KIND_PARTNER if user.partner_id else user_pb2.USER_KIND_EMPLOYEE,
         state=_STATES[UserState(user.state)],

@@ -35,6 +35,7 @@ def offboarding_to_proto(offboarding: Offboarding) -> offboarding_pb2.Offboardin
         rules=[ParseDict(rule, handover_pb2.HandoverRule()) for rule in offboarding.rules],
         default_successor=make_name("users", offboarding.default_successor_id),
         departments=[offboarding_pb2.RelievedDepartment(**each) for each in offboarding.departments],
+        handed_over_views=offboarding.saved_views,
         parts=map(_part, offboarding.parts),
         round=offboarding.round,
         creator=offboarding.creator,

@@ -1,36 +1,7 @@
 """Every permission that the methods of the suite ask for, read off the contracts."""
 
-from collections.abc import Mapping
-from functools import cache
-from importlib import import_module
-from pathlib import Path
-from types import MappingProxyType
-
-import crm
-from chassis.access import access_table
+from chassis.access import known_permissions
 from chassis.errors import Invalid
-from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
-
-
-@cache
-def known_permissions() -> Mapping[str, tuple[str, ...]]:
-    """The methods that ask for each permission, both sorted."""
-    asking: dict[str, list[str]] = {}
-    for method, access in sorted(access_table(_services()).items()):
-        if access.permission:
-            asking.setdefault(access.permission, []).append(method)
-    return MappingProxyType({permission: tuple(asking[permission]) for permission in sorted(asking)})
-
-
-def _services() -> list[ServiceDescriptor]:
-    # By files, since pkgutil does not find packages without an __init__, which is what the generated ones are.
-    found: list[ServiceDescriptor] = []
-    for folder in map(Path, crm.__path__):
-        for path in sorted(folder.rglob("*_service_pb2.py")):
-            name = ".".join(("crm", *path.relative_to(folder).with_suffix("").parts))
-            file: FileDescriptor = import_module(name).DESCRIPTOR
-            found += file.services_by_name.values()
-    return found
 
 
 def permissions_page(size: int, token: str) -> tuple[list[tuple[str, tuple[str, ...]]], str]:

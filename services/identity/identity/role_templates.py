@@ -11,7 +11,12 @@ ADMINISTRATOR = RoleDraft("系统管理员", (RoleGrant(EVERY_PERMISSION, Reach.
 
 _COLLEAGUES = ("user.read", "department.read", "role.read", "partner.read")
 _READ = ("customer.read", "contact.read", "follow_up.read", "purchase.read")
-_LEADS = ("lead.read", "lead.create", "lead.update")
+_OWN_LEADS = ("lead_capacity.read", "lead_absence.update")
+_FIELD = ("visit.read", "visit.create", "call.read", "call.create")
+_TASKS = ("task.read", "task.create", "task.update", "playbook.read", "escalation.read")
+_LEADS = ("lead.read", "lead.create", "lead.update", "lead.convert")
+_CAPTURE = ("capture.read", "capture.configure", "capture.correct")
+_PLANS = ("plan.read", "plan.create", "plan.update")
 _POOL = ("pool.read", "pool.claim", "customer.release", "customer.lock", "customer.request_extension")
 _WORK = ("contact.create", "contact.update", "contact.delete", "follow_up.create", "interaction.record")
 
@@ -32,16 +37,25 @@ def _grants(reach: Reach, *permissions: str) -> tuple[RoleGrant, ...]:
 TEMPLATES = (
     RoleDraft(
         "销售代表",
-        _grants(
-            Reach.SELF,
-            *_READ,
-            *_WORK,
-            *_LEADS,
-            *_POOL,
-            "customer.create",
-            "customer.update",
-            "customer.share",
-            "customer.import",
+        (
+            *_grants(
+                Reach.SELF,
+                *_READ,
+                *_WORK,
+                *_LEADS,
+                *_TASKS,
+                *_FIELD,
+                *_PLANS,
+                *_POOL,
+                *_OWN_LEADS,
+                "task.delete",
+                "customer.create",
+                "customer.update",
+                "customer.share",
+                "customer.import",
+            ),
+            # The fallback pool is the department's: nobody owns what is in it.
+            RoleGrant("lead.claim", Reach.DEPARTMENT),
         ),
     ),
     RoleDraft(
@@ -51,21 +65,38 @@ TEMPLATES = (
             *_READ,
             *_WORK,
             *_LEADS,
+            *_TASKS,
+            *_FIELD,
+            *_PLANS,
             *_POOL,
+            *_OWN_LEADS,
+            "assignment_rule.read",
+            "lead.assign",
+            "lead.claim",
+            "lead_capacity.update",
+            "task.assign",
+            "task.delete",
             "pool.assign",
             "customer.recall",
             "customer.extend",
+            "tier.lock",
+            "visit.locate",
+            "visit.review",
             "lead.delete",
+            "lead.merge",
+            "lead.import",
             "lead.transfer",
             "lead.approve",
             "customer.create",
             "customer.update",
             "customer.delete",
             "customer.transfer",
+            "customer.assign_theatre",
             "customer.merge",
             "customer.share",
             "customer.import",
             "customer.export",
+            "follow_up.export",
         ),
     ),
     RoleDraft(
@@ -78,8 +109,25 @@ TEMPLATES = (
             Reach.ALL,
             *_READ,
             *_LEADS,
+            *_TASKS,
+            *_FIELD,
+            "task.assign",
+            "playbook.configure",
+            "escalation.configure",
+            *_CAPTURE,
+            "automation.read",
+            "automation.configure",
             "lead.approve",
+            "lead.merge",
+            "lead.configure",
+            "lead.import",
+            "lead.assign",
+            "lead_capacity.read",
+            "assignment_rule.read",
+            "assignment_rule.configure",
             "rfm.run",
+            "tier.configure",
+            "tier.evaluate",
             "tag.create",
             "tag.update",
             "customer.create",

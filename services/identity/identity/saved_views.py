@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 from uuid import UUID
 
 import orjson
+from chassis import audit
 from chassis.db import ServiceSession
 from chassis.errors import Denied, Invalid, NotFound
 from chassis.names import make_name
@@ -21,6 +23,7 @@ FIELDS = frozenset({"display_name", "filter", "columns", "order_by", "is_default
 MAXIMUM_FILTER_BYTES = 64 * 1024
 MAXIMUM_COLUMNS = 100
 MAXIMUM_SORT_KEYS = 5
+_LONGEST_NUMBERED = 90
 _ENTITY = re.compile(r"[a-z][a-z0-9_]{0,49}")
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,49}(\.[A-Za-z0-9_-]{1,100})?")
 
@@ -101,6 +104,34 @@ def save_view(session: ServiceSession, view: SavedView) -> None:
     """Send a view to the database as a new version. Raises Duplicate if the owner has one of that name."""
     view.version += 1
     flush_unique(session)
+
+
+def hand_over_shared_views(session: ServiceSession, leaver_id: UUID, successor_id: UUID) -> int:
+    """Give the views that a leaver shares with departments to a successor, so that somebody can look after them.
+    Returns how many. Private ones stay: nobody but their owner has ever seen them.
+
+    Whoever shares a view may have another one of its name; then the leaver's gets a number.
+    """
+    session.get_one(User, successor_id, with_for_update={"of": User})
+    shared = select(SavedView).where(SavedView.owner_id == leaver_id, SavedView.department_id.is_not(None))
+    views = session.scalars(shared.order_by(SavedView.id).with_for_update()).all()
+    own = select(SavedView.entity, SavedView.display_name).where(SavedView.owner_id == successor_id)
+    taken = {(row.entity, row.display_name) for row in session.execute(own)}
+    for view in views:
+        before = view.snapshot()
+        view.display_name = _free_name(view, taken)
+        taken.add((view.entity, view.display_name))
+        view.owner_id, view.is_default = successor_id, False
+        view.version += 1
+        view.update_time = session.now
+        session.flush()
+        audit.record(session, "saved_view.update", view.name, before, view.snapshot())
+    return len(views)
+
+
+def _free_name(view: SavedView, taken: Set[tuple[str, str]]) -> str:
+    names = (f"{view.display_name[:_LONGEST_NUMBERED]} ({number})" for number in count(2))
+    return next(name for name in chain([view.display_name], names) if (view.entity, name) not in taken)
 
 
 def _filter(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,14 @@ from sqlalchemy import select
 
 from identity.model import Department, User, UserState
 
-SERVICES: Mapping[str, str] = {"customer": "customers", "follow_up": "leads", "lead": "leads"}
+SERVICES: Mapping[str, str] = {
+    "customer": "customers",
+    "customer_theatre": "customers",
+    "follow_up": "leads",
+    "lead": "leads",
+    "plan": "leads",
+    "task": "leads",
+}
 """The kinds of records that are handed over, with the service that owns each."""
 MOST_RULES = 100
 MOST_SUCCESSORS = 50

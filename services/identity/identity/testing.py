@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import grpc
+from argon2 import PasswordHasher
 from chassis import cli
 from chassis.clients import plain_channel
 from chassis.encryption import new_key
@@ -39,6 +40,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from sqlalchemy import text
 
+from identity import passwords
 from identity.bootstrap import bootstrap
 from identity.main import SERVICE
 
@@ -185,6 +187,22 @@ def refused(code: str, reason: str) -> Iterator[None]:
         found = (error.code().name, reason_of(error))
     if found != (code, reason):
         raise AssertionError(f"expected {code} {reason}, found {found}")
+
+
+COSTLY = passwords._hasher
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""Takes no time instead of 60 ms: what most tests need users for is something else."""
+
+
+@contextmanager
+def hashing_with(hasher: PasswordHasher) -> Iterator[None]:
+    """Passwords are hashed at a cost of the test's own."""
+    before = passwords._hasher, passwords._NOBODY
+    passwords._hasher, passwords._NOBODY = hasher, hasher.hash("nobody")
+    try:
+        yield
+    finally:
+        passwords._hasher, passwords._NOBODY = before
 
 
 @contextmanager

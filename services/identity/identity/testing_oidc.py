@@ -7,13 +7,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
+from uuid import uuid4
 
 import flask
 import httpx
 import jwt
 import oidc_provider_mock
+from crm.identity.v1 import auth_service_pb2, identity_provider_pb2, user_pb2
+from crm.identity.v1 import identity_provider_service_pb2 as admin_pb
+from crm.identity.v1 import oidc_sign_in_service_pb2 as pb
 from werkzeug.serving import make_server
 
+from identity.testing import Suite
+
+REDIRECT = "https://crm.example.com/signed-in"
+EMAIL = identity_provider_pb2.USER_MATCHING_EMAIL
+USERNAME = identity_provider_pb2.USER_MATCHING_USERNAME
 Claims = dict[str, Any]
 Forge = Callable[[Claims, str], str]
 """(the honest claims, the provider's private key in PEM) → the ID token to send instead."""
@@ -107,3 +116,69 @@ def running_provider() -> Iterator[Provider]:
     finally:
         provider.stop()
         thread.join(5)
+
+
+def add_provider(suite: Suite, provider: Provider, **fields: Any) -> identity_provider_pb2.IdentityProvider:
+    """Register a provider."""
+    given: dict[str, Any] = {
+        "display_name": suite.unique("统一认证"),
+        "issuer": provider.issuer,
+        "client_id": suite.unique("crm"),
+        "client_secret": "told by the provider",
+        "redirect_uris": [REDIRECT],
+        "matching": EMAIL,
+        **fields,
+    }
+    draft = identity_provider_pb2.IdentityProvider(**given)
+    request = admin_pb.CreateIdentityProviderRequest(identity_provider=draft, request_id=str(uuid4()))
+    return suite.providers.CreateIdentityProvider(request, metadata=suite.admin)
+
+
+def update_provider(
+    suite: Suite, registered: identity_provider_pb2.IdentityProvider, *paths: str, **fields: Any
+) -> identity_provider_pb2.IdentityProvider:
+    """Change a registered provider."""
+    changed = identity_provider_pb2.IdentityProvider(name=registered.name, **fields)
+    request = admin_pb.UpdateIdentityProviderRequest(identity_provider=changed, request_id=str(uuid4()))
+    request.update_mask.paths.extend(paths or fields)
+    return suite.providers.UpdateIdentityProvider(request, metadata=suite.admin)
+
+
+def begin_sign_in(
+    suite: Suite, registered: identity_provider_pb2.IdentityProvider, redirect: str = REDIRECT
+) -> pb.OidcSignIn:
+    """Begin to sign in by a registered provider."""
+    request = pb.BeginOidcSignInRequest(identity_provider=registered.name, redirect_uri=redirect)
+    return suite.oidc.BeginOidcSignIn(request)
+
+
+def complete_sign_in(suite: Suite, begun: pb.OidcSignIn, back: Claims, **replaced: str) -> auth_service_pb2.TokenPair:
+    """Finish a sign-in with what the provider sent back, or with something else."""
+    fields = {
+        "state": back["state"],
+        "code": back["code"],
+        "browser_secret": begun.browser_secret,
+        "issuer": back.get("iss", ""),
+        **replaced,
+    }
+    return suite.oidc.CompleteOidcSignIn(pb.CompleteOidcSignInRequest(**fields))
+
+
+def sign_in_by(
+    suite: Suite, provider: Provider, registered: identity_provider_pb2.IdentityProvider, subject: str
+) -> auth_service_pb2.TokenPair:
+    """Sign in as a person whom a provider knows."""
+    begun = begin_sign_in(suite, registered)
+    return complete_sign_in(suite, begun, provider.approve(begun.authorization_url, subject))
+
+
+def person_with_account(suite: Suite, provider: Provider, **claims: Any) -> tuple[user_pb2.User, str]:
+    """A user, and the person at the provider with the user's verified address."""
+    user = suite.user(email=f"{suite.unique('person')}@example.com")
+    subject = provider.person(f"sub-{user.username}", **{"email": user.email, "email_verified": True, **claims})
+    return user, subject
+
+
+def sign_claims(claims: Claims, private_key: Any, **headers: Any) -> str:
+    """An ID token of some claims."""
+    return jwt.encode(claims, private_key, algorithm="RS256", headers=headers)

@@ -4,7 +4,21 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from identity.main import SERVICE
-from identity.testing import Suite, running_suite
+from identity.testing import CHEAP, COSTLY, Suite, hashing_with, running_suite
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Passwords are hashed at their real cost only where that is asked for."""
+    with hashing_with(CHEAP):
+        yield
+
+
+@pytest.fixture
+def costly_passwords() -> Iterator[None]:
+    """Passwords are hashed as in production."""
+    with hashing_with(COSTLY):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from chassis import cli
+from chassis.access import known_permissions
 from chassis.callers import service_caller
 from chassis.errors import Invalid
 from chassis.service import Runtime
@@ -12,7 +13,6 @@ from chassis.settings import Settings
 from crm.identity.v1 import auth_service_pb2, role_service_pb2
 from identity.bootstrap import bootstrap
 from identity.main import SERVICE
-from identity.permissions import known_permissions
 from identity.role_templates import TEMPLATES
 from identity.testing import SERVICE_SECRET, refused, running_suite
 from identity.usecases.forget_expired import forget_expired

@@ -6,12 +6,29 @@ import pytest
 from chassis.migrations import differences
 from crm.identity.v1 import events_pb2
 from google.protobuf.json_format import ParseDict
-from identity.events import DepartmentChanged, DepartmentDeleted, OrganisationChanged, UserChanged, WorkingDay
+from identity.events import (
+    DepartmentChanged,
+    DepartmentDeleted,
+    FieldRuleTold,
+    GrantTold,
+    OrganisationChanged,
+    RoleChanged,
+    RoleDeleted,
+    UserChanged,
+    WorkingDay,
+)
 from identity.main import SERVICE
 from identity.model import Base
 
 EVENTS = [
-    UserChanged("users/1", 2, "李伟", "departments/1", "1/", active=True, username="li.wei", partner="partners/1"),
+    UserChanged("users/1", 2, "李伟", "departments/1", "1/", True, "li.wei", "partners/1", ["roles/1"]),  # noqa: FBT003
+    RoleChanged(
+        "roles/1",
+        2,
+        [GrantTold("lead.read", "DATA_SCOPE_CUSTOM", ["departments/1"])],
+        [FieldRuleTold("lead", "phones", "FIELD_EFFECT_MASK")],
+    ),
+    RoleDeleted("roles/1", 3),
     DepartmentChanged("departments/1", 2, "华东战区", "1/2/", "1/3/2/", head="users/1", theatre=True),
     DepartmentDeleted("departments/1", 3, merged_into="departments/2"),
     OrganisationChanged(

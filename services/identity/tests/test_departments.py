@@ -132,7 +132,7 @@ def test_move_takes_the_subtree_and_its_people_along(suite):
     stored = suite.rows("SELECT department_path FROM user_account WHERE username = :name", name=bystander.username)
     assert stored[0].department_path == old.path
     # The token states the old path.
-    eventually(lambda: outcome(lambda: suite.me(metadata)) == "TOKEN_REVOKED", timeout=1)
+    eventually(lambda: outcome(lambda: suite.me(metadata)) == "TOKEN_REVOKED")
     assert suite.me(suite.sign_in(user.username)).name == user.name
 
 

@@ -16,10 +16,13 @@ from crm.identity.v1 import (
     department_service_pb2,
     offboarding_service_pb2,
     offboarding_service_pb2_grpc,
+    saved_view_pb2,
+    saved_view_service_pb2,
+    saved_view_service_pb2_grpc,
     user_pb2,
 )
 from identity.consumers import keep_progress
-from identity.testing import grant, refused
+from identity.testing import PASSWORD, grant, refused
 
 
 @pytest.fixture
@@ -90,9 +93,47 @@ def test_services_are_told_who_gets_what(suite, leave):
     assert made.state == job_pb2.JOB_STATE_RUNNING
     assert {(part.service, part.entity) for part in made.parts} == {
         ("customers", "customer"),
+        ("customers", "customer_theatre"),
         ("leads", "follow_up"),
         ("leads", "lead"),
+        ("leads", "plan"),
+        ("leads", "task"),
     }
+
+
+def test_views_that_the_leaver_shared_go_to_the_successor(suite, leave):
+    department = suite.department()
+    leaver, colleague = suite.user(department.name), suite.user(department.name)
+    successor = suite.user()
+    as_leaver, as_colleague, as_successor = (
+        suite.sign_in(each.username, PASSWORD) for each in (leaver, colleague, successor)
+    )
+    views = saved_view_service_pb2_grpc.SavedViewServiceStub(suite.channel)
+
+    def save(metadata, name, **fields):
+        view = saved_view_pb2.SavedView(entity="customer", display_name=name, **fields)
+        request = saved_view_service_pb2.CreateSavedViewRequest(saved_view=view, request_id=str(uuid4()))
+        return views.CreateSavedView(request, metadata=metadata)
+
+    def listed(metadata):
+        request = saved_view_service_pb2.ListSavedViewsRequest(entity="customer")
+        return {view.name: view for view in views.ListSavedViews(request, metadata=metadata).saved_views}
+
+    shared = save(as_leaver, "重点客户", shared_department=department.name, is_default=True)
+    twin = save(as_leaver, "沉睡客户", shared_department=department.name)
+    private = save(as_leaver, "我的客户")
+    own = save(as_successor, "沉睡客户", is_default=True)
+    made = leave(leaver, successor.name)
+    assert made.handed_over_views == 2
+    found = listed(as_successor)
+    assert set(found) == {shared.name, twin.name, own.name}
+    assert (found[shared.name].owner, found[shared.name].is_default) == (successor.name, False)
+    assert found[twin.name].display_name == "沉睡客户 (2)"
+    assert found[own.name] == own
+    assert set(listed(as_colleague)) == {shared.name, twin.name}
+    assert suite.audited(twin.name)[-1] == "saved_view.update"
+    kept = suite.rows("SELECT owner_id FROM saved_view WHERE id = :id", id=private.name.removeprefix("savedViews/"))
+    assert [f"users/{row.owner_id}" for row in kept] == [leaver.name]
 
 
 def test_a_retry_of_the_call_starts_it_once(suite, leave):
@@ -110,9 +151,11 @@ def test_it_ends_when_the_last_service_has_told_so(suite, leave, offboardings):
     counts = {"before": 7, "moved": 7, "after": 7, "attached": {"contact": 9}}
     tell(suite, made, "customers", "customer", "SUCCEEDED", version=3, **counts)
     tell(suite, made, "customers", "customer", "RUNNING", version=2, before=7, moved=3)  # late
+    tell(suite, made, "customers", "customer_theatre", "SUCCEEDED")
     tell(suite, made, "leads", "lead", "SUCCEEDED")
     assert read(suite, offboardings, made).state == job_pb2.JOB_STATE_RUNNING
-    tell(suite, made, "leads", "follow_up", "SUCCEEDED")
+    for entity in ("follow_up", "plan", "task"):
+        tell(suite, made, "leads", entity, "SUCCEEDED")
     ended = read(suite, offboardings, made)
     assert ended.state == job_pb2.JOB_STATE_SUCCEEDED
     assert ended.HasField("end_time")
@@ -134,7 +177,8 @@ def test_what_failed_can_be_tried_again_with_other_successors(suite, leave, offb
     gone.state = user_pb2.USER_STATE_DEACTIVATED
     suite.update(gone, "state")
     tell(suite, made, "customers", "customer", "FAILED", failure_reason="SUCCESSOR_INACTIVE")
-    for entity in ("lead", "follow_up"):
+    tell(suite, made, "customers", "customer_theatre", "SUCCEEDED")
+    for entity in ("lead", "follow_up", "plan", "task"):
         tell(suite, made, "leads", entity, "SUCCEEDED")
     failed = read(suite, offboardings, made)
     assert failed.state == job_pb2.JOB_STATE_FAILED

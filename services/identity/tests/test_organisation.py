@@ -109,7 +109,7 @@ def test_the_profile_changes_and_everybody_is_told(suite, profiles, change):
     assert suite.audited("organisation")[-1] == "organisation.update"
     assert change("time_zone", time_zone="Asia/Urumqi") == changed
     assert told(suite) == state
-    eventually(lambda: suite.user().locale == "zh-TW", timeout=3)
+    eventually(lambda: suite.user().locale == "zh-TW")
     change(time_zone="Asia/Shanghai", currency="CNY", locale="zh-CN")
 
 

@@ -28,7 +28,7 @@ def test_password_rules(password, reason):
     assert (caught.value.reason, caught.value.field) == (reason, "password")
 
 
-def test_only_the_password_itself_is_accepted():
+def test_only_the_password_itself_is_accepted(costly_passwords):
     kept = hash_password("correct horse battery")
     assert kept.startswith("$argon2id$")
     assert verify_password(kept, "correct horse battery")

@@ -257,7 +257,7 @@ def test_to_confirm_ends_other_sessions(suite, steps):
     person = Person(suite, steps)
     other = suite.login(person.user.username)
     person.enrol()
-    eventually(lambda: outcome(lambda: suite.me(bearer(other.access_token))) == "TOKEN_REVOKED", timeout=2)
+    eventually(lambda: outcome(lambda: suite.me(bearer(other.access_token))) == "TOKEN_REVOKED")
     assert suite.me(person.metadata).name == person.user.name
 
 
@@ -303,7 +303,7 @@ def test_to_give_it_up_takes_the_password_and_a_code(suite, person):
 def test_an_administrator_takes_a_lost_one_away(suite, person):
     request = pb.ResetSecondFactorRequest(name=person.user.name, request_id=key())
     suite.second_factors.ResetSecondFactor(request, metadata=suite.admin)
-    eventually(lambda: outcome(lambda: suite.me(person.metadata)) == "TOKEN_REVOKED", timeout=2)
+    eventually(lambda: outcome(lambda: suite.me(person.metadata)) == "TOKEN_REVOKED")
     assert suite.login(person.user.username).access_token
     assert "user.second_factor_reset" in suite.audited(person.user.name)
     with refused("FAILED_PRECONDITION", "NO_SECOND_FACTOR"):
@@ -355,7 +355,7 @@ def test_a_role_that_begins_to_require_one_is_felt_at_once(suite, steps):
     assert read(suite, person)
     change = role_pb2.Role(name=role.name, require_second_factor=True)
     suite.roles.UpdateRole(role_service_pb2.UpdateRoleRequest(role=change, request_id=key()), metadata=suite.admin)
-    eventually(lambda: outcome(lambda: read(suite, person)) == "TOKEN_REVOKED", timeout=2)
+    eventually(lambda: outcome(lambda: read(suite, person)) == "TOKEN_REVOKED")
     person.refresh()
     with refused("PERMISSION_DENIED", "SECOND_FACTOR_REQUIRED"):
         read(suite, person)

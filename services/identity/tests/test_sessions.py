@@ -80,7 +80,7 @@ def test_to_end_one_leaves_the_others(suite):
     kept, lost = login(suite, user), login(suite, user)
     name = next(each.name for each in listed(suite, lost).sessions if each.current)
     revoke(suite, kept, name)
-    eventually(lambda: ended(suite, lost), timeout=2)
+    eventually(lambda: ended(suite, lost))
     with refused("UNAUTHENTICATED", "INVALID_REFRESH_TOKEN"):
         refresh(suite, lost)
     assert not ended(suite, kept)
@@ -105,7 +105,7 @@ def test_an_administrator_ends_all_of_a_user(suite):
     request = pb.RevokeUserSessionsRequest(name=user.name, request_id=str(uuid4()))
     suite.sessions.RevokeUserSessions(request, metadata=suite.admin)
     for pair in pairs:
-        eventually(lambda pair=pair: ended(suite, pair), timeout=2)
+        eventually(lambda pair=pair: ended(suite, pair))
         with refused("UNAUTHENTICATED", "INVALID_REFRESH_TOKEN"):
             refresh(suite, pair)
     assert login(suite, user).access_token
@@ -124,7 +124,7 @@ def test_one_session_too_many_ends_the_one_unused_for_longest(suite):
     others = [login(suite, user) for _ in range(MAXIMUM_SESSIONS - 2)]
     oldest = refresh(suite, oldest)
     newest = login(suite, user)
-    eventually(lambda: ended(suite, unused), timeout=2)
+    eventually(lambda: ended(suite, unused))
     with refused("UNAUTHENTICATED", "INVALID_REFRESH_TOKEN"):
         refresh(suite, unused)
     assert not any(ended(suite, pair) for pair in (oldest, newest, *others))

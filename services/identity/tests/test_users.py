@@ -64,6 +64,7 @@ def test_created_user_reads_back_and_is_announced(suite):
         "active": True,
         "username": "li.wei",
         "partner": "",
+        "roles": [role.name],
     }
 
 
@@ -224,7 +225,7 @@ def test_deactivated_user_is_out_at_once_and_may_come_back(suite):
     user = suite.user()
     metadata = suite.sign_in(user.username)
     suite.update(user_pb2.User(name=user.name, state=user_pb2.USER_STATE_DEACTIVATED))
-    eventually(lambda: outcome(lambda: suite.me(metadata)) == "TOKEN_REVOKED", timeout=1)
+    eventually(lambda: outcome(lambda: suite.me(metadata)) == "TOKEN_REVOKED")
     with refused("UNAUTHENTICATED", "BAD_CREDENTIALS"):
         suite.login(user.username)
     assert suite.events("UserChanged")[-1]["active"] is False

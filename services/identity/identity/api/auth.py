@@ -63,13 +63,12 @@ class AuthServicer(auth_service_pb2_grpc.AuthServiceServicer):
 
     def _as_user(self, user_id: UUID | None) -> AbstractContextManager[ServiceSession]:
         """A transaction in the name of the user who signs in."""
-        caller = Caller(subject=make_name("users", user_id), user_id=user_id)
-        return self.calls.database.write(caller)
+        return self.calls.transaction(caller=Caller(subject=make_name("users", user_id), user_id=user_id))
 
     def RefreshTokens(
         self, request: auth_service_pb2.RefreshTokensRequest, context: ServicerContext
     ) -> auth_service_pb2.TokenPair:
-        with self.calls.transaction() as session:
+        with self.calls.transaction(unaudited="goes on with a login; the reuse of a token is audited") as session:
             outcome = refresh_tokens.refresh_tokens(session, request.refresh_token)
         if isinstance(outcome, refresh_tokens.Refusal):
             raise Unauthenticated(outcome.value, "this refresh token works no more; sign in again")

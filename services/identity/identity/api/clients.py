@@ -1,5 +1,6 @@
 """ClientService."""
 
+from chassis.access import known_permissions
 from chassis.calls import Calls
 from chassis.db import ServiceSession
 from chassis.masks import changed_paths
@@ -10,7 +11,6 @@ from google.protobuf.empty_pb2 import Empty
 from grpc import ServicerContext
 
 from identity import mapping, queries
-from identity.permissions import known_permissions
 from identity.usecases import create_client, delete_client, rotate_client_secret, update_client
 
 
@@ -58,7 +58,7 @@ class ClientServicer(client_service_pb2_grpc.ClientServiceServicer):
             client, secret = rotate_client_secret.rotate_client_secret(session, client_key, hours, request.etag)
             return client_service_pb2.ClientWithSecret(client=mapping.client_to_proto(client), client_secret=secret)
 
-        return self.calls.write(request, client_service_pb2.ClientWithSecret, rotate, secret_fields=["client_secret"])
+        return self.calls.write(request, client_service_pb2.ClientWithSecret, rotate)
 
     def CreateClient(
         self, request: client_service_pb2.CreateClientRequest, context: ServicerContext
@@ -70,7 +70,7 @@ class ClientServicer(client_service_pb2_grpc.ClientServiceServicer):
             client, secret = create_client.create_client(session, draft, known)
             return client_service_pb2.ClientWithSecret(client=mapping.client_to_proto(client), client_secret=secret)
 
-        return self.calls.write(request, client_service_pb2.ClientWithSecret, create, secret_fields=["client_secret"])
+        return self.calls.write(request, client_service_pb2.ClientWithSecret, create)
 
     def DeleteClient(self, request: client_service_pb2.DeleteClientRequest, context: ServicerContext) -> Empty:
         client_key = parse_name("clients", request.name)

@@ -10,7 +10,6 @@ from google.protobuf.empty_pb2 import Empty
 from grpc import ServicerContext
 
 from identity import sign_in_queries
-from identity.grants import require_everything
 from identity.sign_in_mapping import provider_draft, provider_to_proto
 from identity.usecases import (
     create_identity_provider,
@@ -32,7 +31,7 @@ class IdentityProviderServicer(identity_provider_service_pb2_grpc.IdentityProvid
     ) -> identity_provider_pb2.IdentityProvider:
         provider_id = parse_name("identityProviders", request.name)
         with self.calls.read() as session:
-            require_everything(session.caller, "identity_provider.read")
+            session.caller.require_everything("identity_provider.read")
             return provider_to_proto(sign_in_queries.get_provider(session, provider_id))
 
     def ListIdentityProviders(
@@ -40,7 +39,7 @@ class IdentityProviderServicer(identity_provider_service_pb2_grpc.IdentityProvid
     ) -> identity_provider_service_pb2.ListIdentityProvidersResponse:
         size = page_size(request.page_size)
         with self.calls.read() as session:
-            require_everything(session.caller, "identity_provider.read")
+            session.caller.require_everything("identity_provider.read")
             page = sign_in_queries.list_providers(session, size, request.page_token)
         return identity_provider_service_pb2.ListIdentityProvidersResponse(
             identity_providers=map(provider_to_proto, page.rows), next_page_token=page.next_token

@@ -40,7 +40,7 @@ class OidcSignInServicer(oidc_sign_in_service_pb2_grpc.OidcSignInServiceServicer
         self, request: oidc_sign_in_service_pb2.BeginOidcSignInRequest, context: ServicerContext
     ) -> oidc_sign_in_service_pb2.OidcSignIn:
         provider_id = parse_name("identityProviders", request.identity_provider, field="identity_provider")
-        with self.calls.transaction() as session:
+        with self.calls.transaction(unaudited="concerns nobody yet; the sign-in it leads to is audited") as session:
             begun = begin_oidc_sign_in.begin_oidc_sign_in(session, provider_id, request.redirect_uri)
         return oidc_sign_in_service_pb2.OidcSignIn(
             authorization_url=self.client.authorization_url(begun),
@@ -51,7 +51,7 @@ class OidcSignInServicer(oidc_sign_in_service_pb2_grpc.OidcSignInServiceServicer
     def CompleteOidcSignIn(
         self, request: oidc_sign_in_service_pb2.CompleteOidcSignInRequest, context: ServicerContext
     ) -> auth_service_pb2.TokenPair:
-        with self.calls.transaction() as session:
+        with self.calls.transaction(unaudited="used up before it is judged; what comes of it is audited") as session:
             begun = complete_oidc_sign_in.use_up(session, request.state, request.browser_secret)
         claims = self.client.claims(begun, request.code, request.issuer)
         with self.calls.transaction() as session:

@@ -16,7 +16,6 @@ from grpc import ServicerContext
 
 from identity import personal_data_queries
 from identity.clients import People
-from identity.grants import require_everything
 from identity.mapping import timestamp
 from identity.model import LegalHold, PersonalDataRequest, RequestKind
 from identity.personal_data import PERSONAL_DATA
@@ -122,7 +121,7 @@ class PersonalDataServicer(personal_data_service_pb2_grpc.PersonalDataServiceSer
     def _person(self, subject: personal_data_service_pb2.PersonalDataSubject) -> Person:
         """The person as all services know it. Raises Invalid REQUIRED, NotFound, and what they raise."""
         with self.calls.read() as session:
-            require_everything(session.caller, PERMISSION)
+            session.caller.require_everything(PERMISSION)
             person = Person.from_proto(subject.identifiers, [subject.name] if subject.name else [])
             if not person.records and not person.marks:
                 message = "name a record of the person, or a phone number, an e-mail address or an identity number"

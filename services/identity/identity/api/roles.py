@@ -1,5 +1,6 @@
 """RoleService."""
 
+from chassis.access import known_permissions
 from chassis.calls import Calls
 from chassis.db import ServiceSession
 from chassis.masks import changed_paths
@@ -11,7 +12,7 @@ from grpc import ServicerContext
 
 from identity import mapping, queries
 from identity.field_rules import protectable_fields_page
-from identity.permissions import known_permissions, permissions_page
+from identity.permissions import permissions_page
 from identity.usecases import create_role, delete_role, update_role
 
 

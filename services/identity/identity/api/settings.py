@@ -1,5 +1,6 @@
 """SettingsService."""
 
+from chassis.access import known_permissions
 from chassis.callers import current_caller
 from chassis.calls import Calls
 from chassis.db import ServiceSession
@@ -9,7 +10,6 @@ from grpc import ServicerContext
 
 from identity import account_mapping, mapping, queries
 from identity.effective import effective_permissions
-from identity.permissions import known_permissions
 from identity.settings import settings_of
 from identity.usecases import update_settings
 from identity.usecases.set_password import must_change_password

@@ -31,7 +31,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         ids = mapping.ids_from_names("users", request.names)
         with self.calls.read() as session:
             users = queries.find_users(session, ids)
-        return user_service_pb2.BatchGetUsersResponse(users=map(mapping.user_to_proto, users))
+        return user_service_pb2.BatchGetUsersResponse(users=map(mapping.user_row_to_proto, users))
 
     def ListUsers(
         self, request: user_service_pb2.ListUsersRequest, context: ServicerContext

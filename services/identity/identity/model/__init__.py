@@ -2,7 +2,7 @@
 
 from identity.model.base import Base, label
 from identity.model.clients import Client
-from identity.model.departments import MAXIMUM_DEPTH, Department, ensure_depth
+from identity.model.departments import MAXIMUM_DEPTH, DeletedDepartment, Department, ensure_depth
 from identity.model.identity_providers import IdentityProvider, LinkedIdentity, PendingSignIn, UserMatching
 from identity.model.offboardings import Offboarding, OffboardingPart
 from identity.model.organisation import ORGANISATION_NAME, CompanyDay, OrganisationProfile, StatutoryCalendar
@@ -29,6 +29,7 @@ __all__ = [
     "Base",
     "Client",
     "CompanyDay",
+    "DeletedDepartment",
     "Department",
     "FormerPassword",
     "IdentityProvider",

@@ -9,7 +9,7 @@ from chassis.names import make_name, new_id
 from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from identity.events import DepartmentChanged
+from identity.events import DepartmentChanged, DepartmentDeleted
 from identity.model.base import Base
 
 MAXIMUM_DEPTH = 20
@@ -72,6 +72,23 @@ class Department(Base):
             "path": self.path,
             "theatre": self.theatre,
         }
+
+
+class DeletedDepartment(Base):
+    """A department that is gone, kept so that services that come later, or from a backup, can be told so."""
+
+    __tablename__ = "deleted_department"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    """Its last; 0 for those deleted before they were kept."""
+    merged_into: Mapped[UUID | None]
+    delete_time: Mapped[datetime]
+
+    def deleted(self) -> DepartmentDeleted:
+        """The fact that it is gone."""
+        name, into = make_name("departments", self.id), make_name("departments", self.merged_into)
+        return DepartmentDeleted(name, self.version, into)
 
 
 def ensure_depth(path: str) -> None:

@@ -72,6 +72,8 @@ class Offboarding(Base):
     default_successor_id: Mapped[UUID]
     departments: Mapped[list[dict[str, str]]] = mapped_column(JSONB)
     """The departments that the person headed, with their heads from then on."""
+    saved_views: Mapped[int] = mapped_column(server_default="0", default=0)
+    """How many views that the person shared went to the default successor."""
     round: Mapped[int]
     creator: Mapped[str]
     create_time: Mapped[datetime]
@@ -103,6 +105,7 @@ class Offboarding(Base):
             "rules": self.rules,
             "default_successor": make_name("users", self.default_successor_id),
             "departments": self.departments,
+            "saved_views": self.saved_views,
             "round": self.round,
             "counts": {f"{part.service}/{part.entity}": [part.before, part.moved, part.left] for part in self.parts},
         }

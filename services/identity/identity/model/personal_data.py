@@ -1,11 +1,16 @@
 """Requests to export or erase the data about a person, and legal holds."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+import orjson
+from chassis.encryption import DataKeys, Encrypted, Place, Sealed
 from chassis.names import make_name, new_id
+from chassis.personal_data import digests
+from chassis.resealing import BY_HAND
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -106,6 +111,9 @@ class LegalHold(Base):
     """The person's records, by their resource names."""
     digests: Mapped[list[bytes]] = mapped_column(ARRAY(LargeBinary))
     """Blind indexes of the person's numbers and addresses."""
+    sealed_marks: Mapped[Sealed | None] = mapped_column(Encrypted, info={BY_HAND: True})
+    """These numbers and addresses, a JSON text, from which the indexes are made anew when the data keys change. None in
+    holds older than the column."""
     creator: Mapped[str]
     version: Mapped[int] = mapped_column(BigInteger)
     create_time: Mapped[datetime]
@@ -115,6 +123,20 @@ class LegalHold(Base):
     def name(self) -> str:
         """The resource name."""
         return make_name("legalHolds", self.id)
+
+    def keep_marks(self, keys: DataKeys, marks: Iterable[str]) -> None:
+        """Keep numbers and addresses, sealed, and what they are found by."""
+        self.sealed_marks = keys.seal(orjson.dumps(sorted(marks)).decode(), self._place)
+        self.digests = digests(keys, marks)
+
+    def marks(self, keys: DataKeys) -> frozenset[str] | None:
+        """The numbers and addresses that it keeps; None if that is not known. Raises SealBroken."""
+        sealed = self.sealed_marks
+        return frozenset(orjson.loads(keys.open(sealed, self._place))) if sealed is not None else None
+
+    @property
+    def _place(self) -> Place:
+        return Place("legal_hold", "sealed_marks", self.id)
 
     def snapshot(self) -> dict[str, Any]:
         """What the audit keeps of it."""

@@ -10,6 +10,7 @@ from sqlalchemy import CheckConstraint, Index, false, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from identity.events import FieldRuleTold, GrantTold, RoleChanged
 from identity.field_rules import FieldRule
 from identity.grants import RoleGrant
 from identity.model.base import Base
@@ -54,6 +55,24 @@ class Role(Base):
         """Raise Conflict for the administrator role."""
         if self.builtin:
             raise Conflict("BUILTIN_ROLE", "the administrator role can be neither changed nor deleted", role=self.name)
+
+    def changed(self) -> RoleChanged:
+        """The fact that the role is now as it is."""
+        return RoleChanged(
+            role=self.name,
+            version=self.version,
+            grants=[
+                GrantTold(
+                    grant.permission,
+                    f"DATA_SCOPE_{grant.reach}",
+                    [make_name("departments", key) for key in grant.departments],
+                )
+                for grant in self.grants
+            ],
+            field_rules=[
+                FieldRuleTold(rule.entity, rule.field, f"FIELD_EFFECT_{rule.effect.name}") for rule in self.field_rules
+            ],
+        )
 
     def snapshot(self) -> dict[str, Any]:
         """What the audit keeps of it."""

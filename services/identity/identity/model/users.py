@@ -124,6 +124,7 @@ class User(Base):
             active=self.active,
             username=self.username,
             partner=make_name("partners", self.partner_id),
+            roles=sorted(role.name for role in self.roles),
         )
 
     def snapshot(self) -> dict[str, Any]:

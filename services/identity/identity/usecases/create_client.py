@@ -13,7 +13,7 @@ from chassis.names import new_id
 
 from identity import queries
 from identity.field_rules import ensure_may_show
-from identity.grants import RoleGrant, check_grants, ensure_may_give, require_everything
+from identity.grants import RoleGrant, check_grants, ensure_may_give
 from identity.locks import hold_tree
 from identity.model import Client, label
 from identity.policy import bump_policy
@@ -40,7 +40,7 @@ class ClientDraft:
 
 def create_client(session: ServiceSession, draft: ClientDraft, known_permissions: Set[str]) -> tuple[Client, str]:
     """Add a machine that may do no more than the caller. Returns it with its secret, which is not kept."""
-    require_everything(session.caller, "client.create")
+    session.caller.require_everything("client.create")
     if not _CLIENT_ID.fullmatch(draft.client_id) or draft.client_id.startswith(SERVICE_PREFIX):
         raise Invalid(
             "INVALID_CLIENT_ID",

@@ -9,7 +9,6 @@ from chassis.errors import Invalid
 from chassis.names import make_name, new_id
 
 from identity import queries
-from identity.grants import require_everything
 from identity.locks import lock_tree
 from identity.model import Department, User, label
 from identity.uniqueness import flush_unique
@@ -27,7 +26,7 @@ class DepartmentDraft:
 
 def create_department(session: ServiceSession, draft: DepartmentDraft) -> Department:
     """Put a department under another one and announce it."""
-    require_everything(session.caller, "department.create")
+    session.caller.require_everything("department.create")
     if draft.parent_id is None:
         raise Invalid("REQUIRED", "name the department above; there is one root", field="parent")
     lock_tree(session)

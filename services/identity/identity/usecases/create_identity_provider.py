@@ -12,7 +12,7 @@ from chassis.errors import Invalid
 from chassis.names import new_id
 
 from identity import queries
-from identity.grants import ensure_may_give, require_everything
+from identity.grants import ensure_may_give
 from identity.locks import hold_tree
 from identity.model import IdentityProvider, UserMatching, label
 from identity.uniqueness import flush_unique
@@ -49,7 +49,7 @@ def create_identity_provider(
     session: ServiceSession, draft: ProviderDraft, *, allow_local_http: bool
 ) -> IdentityProvider:
     """Add a provider whose users get no more by it than the caller may give."""
-    require_everything(session.caller, "identity_provider.create")
+    session.caller.require_everything("identity_provider.create")
     hold_tree(session)
     provider = IdentityProvider(id=new_id(), version=1, create_time=session.now, update_time=session.now)
     apply(session, provider, draft, FIELDS, allow_local_http=allow_local_http)

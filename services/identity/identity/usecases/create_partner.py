@@ -10,7 +10,6 @@ from chassis.formats import email, phone
 from chassis.names import make_name, new_id
 from chassis.rules import optional_text
 
-from identity.grants import require_everything
 from identity.model import Partner, User, label
 from identity.uniqueness import flush_unique
 
@@ -31,7 +30,7 @@ class PartnerDraft:
 
 def create_partner(session: ServiceSession, draft: PartnerDraft) -> Partner:
     """Add an organisation whose people may become users."""
-    require_everything(session.caller, "partner.create")
+    session.caller.require_everything("partner.create")
     partner = Partner(
         id=new_id(),
         display_name=label(draft.display_name, field="display_name"),
@@ -39,7 +38,7 @@ def create_partner(session: ServiceSession, draft: PartnerDraft) -> Partner:
         contact_phone=contact_phone(draft.contact_phone),
         contact_email=contact_email(draft.contact_email),
         manager_id=check_manager(session, draft.manager_id),
-        remark=text(draft.remark, field="remark", maximum=MAX_REMARK),
+        remark=text(draft.remark, field="remark", maximum=MAX_REMARK, lines=True),
         version=1,
         create_time=session.now,
         update_time=session.now,
@@ -50,10 +49,10 @@ def create_partner(session: ServiceSession, draft: PartnerDraft) -> Partner:
     return partner
 
 
-def text(value: str, *, field: str, maximum: int) -> str | None:
+def text(value: str, *, field: str, maximum: int, lines: bool = False) -> str | None:
     """A text as it is kept. Raises Invalid, naming the field."""
     try:
-        return optional_text(value, maximum=maximum)
+        return optional_text(value, maximum=maximum, lines=lines)
     except Invalid as error:
         raise Invalid(error.reason, error.message, field=field) from None
 

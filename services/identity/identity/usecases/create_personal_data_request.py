@@ -3,14 +3,14 @@
 from chassis import audit, outbox
 from chassis.db import ServiceSession
 from chassis.errors import Conflict, Invalid
-from chassis.names import new_id
-from chassis.personal_data import Person
+from chassis.names import make_name, new_id
+from chassis.personal_data import KnownLegalHold, Person, holds_in_force, refuse_held
 from chassis.personal_data.model import KEPT
 from chassis.rules import optional_text
 from sqlalchemy import select
 
-from identity.events import PersonalDataRequested
-from identity.grants import require_everything
+from identity.events import LegalHoldChanged, PersonalDataRequested
+from identity.locks import lock_holds
 from identity.model import PersonalDataPart, PersonalDataRequest, RequestKind, RequestState, User
 
 PERMISSION = "personal_data.manage"
@@ -24,9 +24,10 @@ def create_personal_data_request(
 ) -> PersonalDataRequest:
     """Note the request and announce it. `person` is as all services know the person.
 
-    Raises Invalid MISSING_REASON, and Conflict USER_ACTIVE for the erasure of somebody who may sign in.
+    Raises Invalid MISSING_REASON, and for an erasure Conflict USER_ACTIVE if the person may sign in, and LEGAL_HOLD if
+    one keeps the person's data. Services hear of holds with the request: which came first is decided here alone.
     """
-    require_everything(session.caller, PERMISSION)
+    session.caller.require_everything(PERMISSION)
     request = PersonalDataRequest(
         id=new_id(),
         kind=kind,
@@ -40,28 +41,42 @@ def create_personal_data_request(
             PersonalDataPart(service=service, done=False, found={}, erased={}, held={}, kept={}) for service in SERVICES
         ],
     )
-    if kind is RequestKind.ERASE and subject.startswith("users/"):
-        _refuse_active(session, person)
+    lock_holds(session)
+    if kind is RequestKind.ERASE:
+        if subject.startswith("users/"):
+            _refuse_active(session, person)
+        refuse_held(session, person.records, person.marks)
     session.add(request)
     session.flush()
     audit.record(session, "personal_data.request", request.name, None, request.snapshot())
-    outbox.emit(
-        session,
-        PersonalDataRequested(
-            request=request.name,
-            kind=kind.value,
-            records=sorted(person.records),
-            places=sorted(person.places),
-            sealed_identifiers=person.seal(session.data_keys, request.id),
-            actor=session.caller.subject,
-        ),
-    )
+    outbox.emit(session, _requested(session, request, person))
     return request
+
+
+def _requested(session: ServiceSession, request: PersonalDataRequest, person: Person) -> PersonalDataRequested:
+    return PersonalDataRequested(
+        request=request.name,
+        kind=request.kind,
+        records=sorted(person.records),
+        places=sorted(person.places),
+        sealed_identifiers=person.seal(session.data_keys, request.id),
+        actor=session.caller.subject,
+        legal_holds=_holds(session),
+    )
+
+
+def _holds(session: ServiceSession) -> list[LegalHoldChanged]:
+    return [
+        LegalHoldChanged(
+            make_name("legalHolds", hold.id), hold.version, hold.records, hold.digests, hold.expire_time, active=True
+        )
+        for hold in session.scalars(holds_in_force(session).order_by(KnownLegalHold.id))
+    ]
 
 
 def why(reason: str) -> str:
     """The reason for what is done with personal data. Raises Invalid MISSING_REASON."""
-    text = optional_text(reason, maximum=MOST_REASON)
+    text = optional_text(reason, maximum=MOST_REASON, lines=True)
     if text is None:
         raise Invalid("MISSING_REASON", "say why this is done", field="reason")
     return text

@@ -3,13 +3,13 @@
 from collections.abc import Set
 from dataclasses import dataclass
 
-from chassis import audit
+from chassis import audit, outbox
 from chassis.db import ServiceSession
 from chassis.names import new_id
 
 from identity import queries
 from identity.field_rules import FieldRule, check_field_rules, ensure_may_show
-from identity.grants import RoleGrant, check_grants, ensure_may_define, require_everything
+from identity.grants import RoleGrant, check_grants, ensure_may_define
 from identity.locks import hold_tree
 from identity.model import Role, label
 from identity.policy import bump_policy
@@ -28,7 +28,7 @@ class RoleDraft:
 
 def create_role(session: ServiceSession, draft: RoleDraft, known_permissions: Set[str]) -> Role:
     """Add a role that grants no more than the caller has."""
-    require_everything(session.caller, "role.create")
+    session.caller.require_everything("role.create")
     hold_tree(session)
     bump_policy(session)
     ensure_grantable(session, draft.grants, known_permissions, new=draft.grants)
@@ -53,6 +53,7 @@ def add_role(session: ServiceSession, draft: RoleDraft, *, builtin: bool) -> Rol
     session.add(role)
     flush_unique(session)
     audit.record(session, "role.create", role.name, None, role.snapshot())
+    outbox.emit(session, role.changed())
     return role
 
 

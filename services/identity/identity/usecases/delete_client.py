@@ -6,13 +6,12 @@ from chassis import audit
 from chassis.db import ServiceSession
 
 from identity import queries
-from identity.grants import require_everything
 from identity.policy import bump_policy, revoke_tokens
 
 
 def delete_client(session: ServiceSession, client_key: UUID) -> None:
     """Delete a client and refuse its tokens."""
-    require_everything(session.caller, "client.delete")
+    session.caller.require_everything("client.delete")
     bump_policy(session)
     client = queries.get_client(session, client_key, lock=True)
     client.ensure_changeable()

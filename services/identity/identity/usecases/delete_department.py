@@ -12,14 +12,13 @@ from sqlalchemy import exists, or_, select
 
 from identity import queries
 from identity.events import DepartmentDeleted
-from identity.grants import require_everything
 from identity.locks import lock_tree
-from identity.model import Client, Department, Role, User
+from identity.model import Client, DeletedDepartment, Department, Role, User
 
 
 def delete_department(session: ServiceSession, department_id: UUID, etag: str) -> None:
     """Delete a department that is empty and that no grant names, and announce it."""
-    require_everything(session.caller, "department.delete")
+    session.caller.require_everything("department.delete")
     lock_tree(session)
     department = queries.get_department(session, department_id)
     check_etag(etag, department.version)
@@ -33,7 +32,15 @@ def delete_department(session: ServiceSession, department_id: UUID, etag: str) -
     session.delete(department)
     session.flush()
     audit.record(session, "department.delete", department.name, department.snapshot(), None)
-    outbox.emit(session, DepartmentDeleted(department.name, department.version + 1))
+    outbox.emit(session, farewell(session, department))
+
+
+def farewell(session: ServiceSession, department: Department, into: UUID | None = None) -> DepartmentDeleted:
+    """Keep that a department is gone, and what took its place if it was merged. Returns the fact."""
+    version = department.version + 1
+    gone = DeletedDepartment(id=department.id, version=version, merged_into=into, delete_time=session.now)
+    session.add(gone)
+    return gone.deleted()
 
 
 def ensure_not_granted(session: ServiceSession, department_ids: Iterable[UUID]) -> None:

@@ -7,12 +7,11 @@ from chassis.db import ServiceSession
 from chassis.etags import check_etag
 
 from identity import sign_in_queries
-from identity.grants import require_everything
 
 
 def delete_identity_provider(session: ServiceSession, provider_id: UUID, etag: str) -> None:
     """Delete a provider. Nobody can finish a sign-in that was begun at it; users and their links stay."""
-    require_everything(session.caller, "identity_provider.delete")
+    session.caller.require_everything("identity_provider.delete")
     provider = sign_in_queries.get_provider(session, provider_id, lock=True)
     check_etag(etag, provider.version)
     session.delete(provider)

@@ -2,21 +2,21 @@
 
 from uuid import UUID
 
-from chassis import audit
+from chassis import audit, outbox
 from chassis.db import ServiceSession
 from chassis.errors import Conflict
 from chassis.etags import check_etag
 from sqlalchemy import exists, select
 
 from identity import queries
-from identity.grants import require_everything
+from identity.events import RoleDeleted
 from identity.model import user_role
 from identity.policy import bump_policy
 
 
 def delete_role(session: ServiceSession, role_id: UUID, etag: str) -> None:
     """Delete a role that nobody holds."""
-    require_everything(session.caller, "role.delete")
+    session.caller.require_everything("role.delete")
     bump_policy(session)
     role = queries.get_role(session, role_id, lock=True)
     check_etag(etag, role.version)
@@ -26,3 +26,4 @@ def delete_role(session: ServiceSession, role_id: UUID, etag: str) -> None:
     session.delete(role)
     session.flush()
     audit.record(session, "role.delete", role.name, role.snapshot(), None)
+    outbox.emit(session, RoleDeleted(role.name, role.version))

@@ -8,14 +8,13 @@ from chassis.errors import NotFound
 from chassis.etags import check_etag
 
 from identity.company import announce, get_profile
-from identity.grants import require_everything
 from identity.model import CompanyDay
 from identity.usecases.set_special_day import resource_of
 
 
 def delete_special_day(session: ServiceSession, day: date, etag: str) -> None:
     """Let the statutory calendar or the week hold again for a day, and tell all services."""
-    require_everything(session.caller, "organisation.update")
+    session.caller.require_everything("organisation.update")
     profile = get_profile(session, lock=True)
     own = session.get(CompanyDay, day)
     if own is None:

@@ -15,6 +15,7 @@ from identity.model import (
     LinkedIdentity,
     LoginSession,
     Offboarding,
+    Partner,
     SavedView,
     TotpFactor,
     User,
@@ -22,18 +23,33 @@ from identity.model import (
 )
 from identity.policy import bump_policy
 
-USER = "user"
+USER, PARTNER_CONTACT = "user", "partner_contact"
 _USERNAME = "deleted-{}"
 _ID_DIGITS = 12
 
 
 def erase_users(session: ServiceSession, person: Person, findings: Sequence[Finding]) -> None:
-    """Take the person out of users who have left, and remove what belongs to them. What they did stays theirs by id."""
+    """Take the person out of users who have left, and remove what belongs to them. What they did stays theirs by id.
+    Partners are left with nobody to talk to."""
+    for found in findings:
+        if found.kind == PARTNER_CONTACT:
+            _erase_contact(session, parse_name("partners", found.name))
     users = [parse_name("users", found.name) for found in findings if found.kind == USER]
     if users:
         bump_policy(session)
     for user_id in users:
         _erase(session, user_id)
+
+
+def _erase_contact(session: ServiceSession, partner_id: UUID) -> None:
+    partner = session.get(Partner, partner_id, with_for_update=True)
+    if partner is None:
+        return
+    partner.contact_name = partner.contact_phone = partner.contact_email = None
+    partner.version += 1
+    partner.update_time = session.now
+    session.flush()
+    audit.record(session, "partner.redact", partner.name, None, {"version": partner.version})
 
 
 def _erase(session: ServiceSession, user_id: UUID) -> None:

@@ -9,12 +9,12 @@ from chassis.db import ServiceSession
 from chassis.errors import Invalid
 from chassis.etags import check_etag
 from chassis.names import new_id
-from chassis.personal_data import KnownLegalHold, Person, digests, keep_hold
+from chassis.personal_data import KnownLegalHold, Person, keep_hold
 from chassis.snapshots import difference
 
 from identity import personal_data_queries
 from identity.events import LegalHoldChanged
-from identity.grants import require_everything
+from identity.locks import lock_holds
 from identity.model import LegalHold
 from identity.usecases.create_personal_data_request import PERMISSION, why
 
@@ -23,23 +23,24 @@ def create_legal_hold(
     session: ServiceSession, subject: str, person: Person, reason: str, expire_time: datetime | None
 ) -> LegalHold:
     """Keep the data about a person, as all services know the person, from being erased or deleted."""
-    require_everything(session.caller, PERMISSION)
+    session.caller.require_everything(PERMISSION)
+    lock_holds(session)
     hold = LegalHold(
         id=new_id(),
         subject=subject,
         reason=why(reason),
         expire_time=_future(session, expire_time),
         records=sorted(person.records),
-        digests=digests(session.data_keys, person.marks),
         creator=session.caller.subject,
         version=1,
         create_time=session.now,
         update_time=session.now,
     )
+    hold.keep_marks(session.data_keys, person.marks)
     session.add(hold)
     session.flush()
     audit.record(session, "legal_hold.create", hold.name, None, hold.snapshot())
-    _tell(session, hold, active=True)
+    announce(session, hold, active=True)
     return hold
 
 
@@ -47,6 +48,7 @@ def update_legal_hold(
     session: ServiceSession, hold_id: UUID, paths: Set[str], reason: str, expire_time: datetime | None, etag: str
 ) -> LegalHold:
     """Change the reason or the end."""
+    lock_holds(session)
     hold = personal_data_queries.get_hold(session, hold_id, lock=True)
     check_etag(etag, hold.version)
     before = hold.snapshot()
@@ -61,17 +63,18 @@ def update_legal_hold(
     hold.update_time = session.now
     session.flush()
     audit.record(session, "legal_hold.update", hold.name, old, new)
-    _tell(session, hold, active=True)
+    announce(session, hold, active=True)
     return hold
 
 
 def delete_legal_hold(session: ServiceSession, hold_id: UUID, etag: str) -> None:
     """Lift a hold."""
+    lock_holds(session)
     hold = personal_data_queries.get_hold(session, hold_id, lock=True)
     check_etag(etag, hold.version)
     hold.version += 1
     audit.record(session, "legal_hold.delete", hold.name, hold.snapshot(), None)
-    _tell(session, hold, active=False)
+    announce(session, hold, active=False)
     session.delete(hold)
     session.flush()
 
@@ -82,7 +85,7 @@ def _future(session: ServiceSession, expire_time: datetime | None) -> datetime |
     return expire_time
 
 
-def _tell(session: ServiceSession, hold: LegalHold, *, active: bool) -> None:
+def announce(session: ServiceSession, hold: LegalHold, *, active: bool) -> None:
     """Let every service know, this one at once."""
     known = KnownLegalHold(
         id=hold.id,

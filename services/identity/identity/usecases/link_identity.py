@@ -10,7 +10,6 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from identity import queries, sign_in_queries
-from identity.grants import require_everything
 from identity.model import IdentityProvider, LinkedIdentity, User
 from identity.usecases.create_user import ensure_may_give_roles
 
@@ -47,6 +46,6 @@ def add_link(session: ServiceSession, issuer: str, subject: str, user_id: UUID) 
 
 
 def _both(session: ServiceSession, provider_id: UUID, user_id: UUID) -> tuple[IdentityProvider, User]:
-    require_everything(session.caller, "identity_provider.update")
+    session.caller.require_everything("identity_provider.update")
     provider = sign_in_queries.get_provider(session, provider_id)
     return provider, queries.get_user(session, user_id, "identity_provider.update", lock=True)

@@ -7,18 +7,15 @@ from uuid import UUID, uuid4
 from chassis import audit, outbox
 from chassis.db import ServiceSession
 from chassis.errors import Duplicate, Invalid
-from chassis.names import make_name
 from sqlalchemy import Text, Uuid, column, delete, select, update, values
 
 from identity import queries
-from identity.events import DepartmentDeleted
-from identity.grants import require_everything
 from identity.locks import lock_tree
 from identity.model import Base, Department, User, ensure_depth
 from identity.policy import bump_policy, revoke_tokens
 from identity.reach import Relocation, ensure_reach_stays
 from identity.uniqueness import flush_unique
-from identity.usecases.delete_department import ensure_not_granted
+from identity.usecases.delete_department import ensure_not_granted, farewell
 
 MAXIMUM_SOURCES = 50
 
@@ -32,7 +29,7 @@ def merge_departments(
     Invalid INVALID_MERGE, Duplicate DEPARTMENT_NAME_TAKEN, Conflict DEPARTMENT_IN_GRANTS or TREE_TOO_DEEP, or Denied.
     """
     for permission in ("department.update", "department.delete"):
-        require_everything(session.caller, permission)
+        session.caller.require_everything(permission)
     lock_tree(session)
     bump_policy(session)
     target = queries.get_department(session, target_id, field="target")
@@ -136,7 +133,7 @@ def _apply(session: ServiceSession, merging: _Merging) -> None:
     audit.record_all(session, changes)
     outbox.emit_all(session, [each.changed(before[each.id]["path"]) for each in moved])
     outbox.emit_all(session, [user.changed() for user in people])
-    outbox.emit_all(session, [_farewell(each, merging.into) for each in merged])
+    outbox.emit_all(session, [farewell(session, each, merging.into[each.id]) for each in merged])
 
 
 def _move_departments(session: ServiceSession, merging: _Merging) -> list[Department]:
@@ -187,7 +184,3 @@ def _repoint(session: ServiceSession, into: Mapping[UUID, UUID]) -> None:
                 for source, target in into.items():
                     named = update(table).where(table.c[key.parent.name] == source)
                     session.execute(named.values({key.parent.name: target}))
-
-
-def _farewell(department: Department, into: Mapping[UUID, UUID]) -> DepartmentDeleted:
-    return DepartmentDeleted(department.name, department.version + 1, make_name("departments", into[department.id]))

@@ -15,6 +15,7 @@ from identity.locks import lock_tree
 from identity.model import Department, Offboarding, OffboardingPart, User, UserState
 from identity.offboarding_queries import PERMISSION, get_offboarding
 from identity.policy import bump_policy, end_sessions, revoke_tokens
+from identity.saved_views import hand_over_shared_views
 from identity.succession import SERVICES, Plan, require_successors, settle
 from identity.usecases.update_user import ensure_administrator_remains
 
@@ -45,6 +46,7 @@ def offboard_user(
         rules=succession.rules,
         default_successor_id=succession.default_successor_id,
         departments=_relieve(session, user, head_successor_id),
+        saved_views=hand_over_shared_views(session, user.id, succession.default_successor_id),
         round=1,
         creator=session.caller.subject,
         create_time=session.now,

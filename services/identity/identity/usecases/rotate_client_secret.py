@@ -11,7 +11,7 @@ from chassis.errors import Invalid
 from chassis.etags import check_etag
 
 from identity import queries
-from identity.grants import ensure_may_give, require_everything
+from identity.grants import ensure_may_give
 from identity.locks import hold_tree
 from identity.model import Client
 from identity.policy import bump_policy, revoke_tokens
@@ -28,7 +28,7 @@ def rotate_client_secret(
 
     Whoever knows the secret may do what the client may, so it is told to nobody who may do less.
     """
-    require_everything(session.caller, "client.update")
+    session.caller.require_everything("client.update")
     if not 0 <= overlap_hours <= LONGEST_OVERLAP_HOURS:
         message = f"the former secret can work for 0 to {LONGEST_OVERLAP_HOURS} hours"
         raise Invalid("INVALID_OVERLAP", message, field="overlap_hours")

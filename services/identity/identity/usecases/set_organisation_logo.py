@@ -8,10 +8,8 @@ from chassis import audit
 from chassis.db import ServiceSession
 from chassis.errors import Invalid
 from chassis.etags import check_etag
-from PIL import Image
 
 from identity.company import get_profile
-from identity.grants import require_everything
 from identity.model import ORGANISATION_NAME, OrganisationProfile
 
 MAX_BYTES = 256 * 1024
@@ -32,6 +30,8 @@ def read_logo(data: bytes) -> Logo | None:
 
     Pictures that can hold scripts, such as SVG, are none: browsers show the logo to everybody.
     """
+    from PIL import Image  # only who sets a logo needs the library
+
     if not data:
         return None
     if len(data) > MAX_BYTES:
@@ -51,7 +51,7 @@ def read_logo(data: bytes) -> Logo | None:
 
 def set_organisation_logo(session: ServiceSession, logo: Logo | None, etag: str) -> OrganisationProfile:
     """Keep a logo, or none."""
-    require_everything(session.caller, "organisation.update")
+    session.caller.require_everything("organisation.update")
     profile = get_profile(session, lock=True)
     check_etag(etag, profile.version)
     before = profile.snapshot()

@@ -11,7 +11,6 @@ from chassis.errors import Invalid
 from chassis.etags import check_etag
 
 from identity.company import announce, get_profile, window_texts
-from identity.grants import require_everything
 from identity.model import CompanyDay, label
 
 
@@ -27,7 +26,7 @@ class SpecialDayDraft:
 
 def set_special_day(session: ServiceSession, draft: SpecialDayDraft, etag: str) -> CompanyDay:
     """Keep what the draft says of a day, in the place of what was said before, and tell all services."""
-    require_everything(session.caller, "organisation.update")
+    session.caller.require_everything("organisation.update")
     windows = window_texts(day_windows(draft.windows))
     if windows and not draft.working:
         raise Invalid("INVALID_WINDOW", "a day off has no windows", field="windows")

@@ -8,7 +8,7 @@ from chassis.db import ServiceSession
 from chassis.etags import check_etag
 
 from identity import queries
-from identity.grants import check_grants, ensure_may_give, require_everything
+from identity.grants import check_grants, ensure_may_give
 from identity.locks import hold_tree
 from identity.model import Client, label
 from identity.policy import bump_policy, revoke_tokens
@@ -26,7 +26,7 @@ def update_client(
     known_permissions: Set[str],
 ) -> Client:
     """Change the fields at `paths` to what the draft says. New grants must not exceed what the caller may do."""
-    require_everything(session.caller, "client.update")
+    session.caller.require_everything("client.update")
     hold_tree(session)
     bump_policy(session)
     client = queries.get_client(session, client_key, lock=True)

@@ -12,7 +12,6 @@ from sqlalchemy import func, select, update
 
 from identity import queries
 from identity.events import DepartmentChanged, UserChanged
-from identity.grants import require_everything
 from identity.locks import lock_tree
 from identity.model import Department, User, ensure_depth, label
 from identity.policy import bump_policy, revoke_tokens
@@ -27,7 +26,7 @@ def update_department(
     session: ServiceSession, department_id: UUID, draft: DepartmentDraft, paths: Set[str], etag: str
 ) -> Department:
     """Change the fields at `paths` to what the draft says."""
-    require_everything(session.caller, "department.update")
+    session.caller.require_everything("department.update")
     lock_tree(session)
     department = queries.get_department(session, department_id)
     check_etag(etag, department.version)

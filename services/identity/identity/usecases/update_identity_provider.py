@@ -7,7 +7,6 @@ from chassis.db import ServiceSession
 from chassis.etags import check_etag
 
 from identity import sign_in_queries
-from identity.grants import require_everything
 from identity.locks import hold_tree
 from identity.model import IdentityProvider
 from identity.uniqueness import flush_unique
@@ -24,7 +23,7 @@ def update_identity_provider(
     allow_local_http: bool,
 ) -> IdentityProvider:
     """Change the fields at `paths` to what the draft says."""
-    require_everything(session.caller, "identity_provider.update")
+    session.caller.require_everything("identity_provider.update")
     hold_tree(session)
     provider = sign_in_queries.get_provider(session, provider_id, lock=True)
     check_etag(etag, provider.version)

@@ -15,7 +15,6 @@ from chassis.etags import check_etag
 from chassis.rules import credit_code
 
 from identity.company import announce, get_profile
-from identity.grants import require_everything
 from identity.model import LOCALES, ORGANISATION_NAME, OrganisationProfile, StatutoryCalendar, label
 
 FIELDS = frozenset(
@@ -55,7 +54,7 @@ def update_organisation(
     session: ServiceSession, draft: OrganisationDraft, paths: Set[str], etag: str
 ) -> OrganisationProfile:
     """Change the fields at `paths` to what the draft says, and tell all services."""
-    require_everything(session.caller, "organisation.update")
+    session.caller.require_everything("organisation.update")
     profile = get_profile(session, lock=True)
     check_etag(etag, profile.version)
     before = profile.snapshot()

@@ -8,7 +8,6 @@ from chassis.db import ServiceSession
 from chassis.etags import check_etag
 
 from identity import queries
-from identity.grants import require_everything
 from identity.model import Partner, label
 from identity.uniqueness import flush_unique
 from identity.usecases.create_partner import (
@@ -27,7 +26,7 @@ def update_partner(
     session: ServiceSession, partner_id: UUID, draft: PartnerDraft, paths: Set[str], etag: str
 ) -> Partner:
     """Change the fields at `paths` to what the draft says."""
-    require_everything(session.caller, "partner.update")
+    session.caller.require_everything("partner.update")
     partner = queries.get_partner(session, partner_id, lock=True)
     check_etag(etag, partner.version)
     before = partner.snapshot()
@@ -53,4 +52,4 @@ def _apply(session: ServiceSession, partner: Partner, draft: PartnerDraft, paths
     if "manager" in paths:
         partner.manager_id = check_manager(session, draft.manager_id)
     if "remark" in paths:
-        partner.remark = text(draft.remark, field="remark", maximum=MAX_REMARK)
+        partner.remark = text(draft.remark, field="remark", maximum=MAX_REMARK, lines=True)

@@ -7,7 +7,6 @@ from chassis import audit
 from chassis.db import ServiceSession
 from chassis.etags import check_etag
 
-from identity.grants import require_everything
 from identity.model import StoredPasswordRules
 from identity.password_rules import PasswordRules, rules_of, stored_rules
 
@@ -18,7 +17,7 @@ def update_password_rules(
     session: ServiceSession, wanted: dict[str, object], paths: Set[str], etag: str
 ) -> StoredPasswordRules:
     """Change the rules at `paths` to what is wanted. Raises Invalid if they make no sense."""
-    require_everything(session.caller, "password_rules.update")
+    session.caller.require_everything("password_rules.update")
     stored = stored_rules(session, lock=True)
     check_etag(etag, stored.version)
     present = rules_of(stored)

@@ -3,7 +3,7 @@
 from collections.abc import Set
 from uuid import UUID
 
-from chassis import audit
+from chassis import audit, outbox
 from chassis.db import ServiceSession
 from chassis.etags import check_etag
 from chassis.names import make_name
@@ -11,7 +11,6 @@ from sqlalchemy import select
 
 from identity import queries
 from identity.field_rules import check_field_rules, ensure_may_show
-from identity.grants import require_everything
 from identity.locks import hold_tree
 from identity.model import LoginSession, Role, label, user_role
 from identity.policy import bump_policy, revoke_tokens
@@ -25,7 +24,7 @@ def update_role(
     session: ServiceSession, role_id: UUID, draft: RoleDraft, paths: Set[str], etag: str, known_permissions: Set[str]
 ) -> Role:
     """Change the fields at `paths` to what the draft says. Whoever holds the role has the new grants at once."""
-    require_everything(session.caller, "role.update")
+    session.caller.require_everything("role.update")
     hold_tree(session)
     bump_policy(session)
     role = queries.get_role(session, role_id, lock=True)
@@ -55,6 +54,7 @@ def update_role(
     if role.require_second_factor and not before["require_second_factor"]:
         _limit_holders(session, role)
     audit.record(session, "role.update", role.name, before, role.snapshot())
+    outbox.emit(session, role.changed())
     return role
 
 

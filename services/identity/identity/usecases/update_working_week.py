@@ -9,7 +9,6 @@ from chassis.errors import Invalid
 from chassis.etags import check_etag
 
 from identity.company import announce, get_profile, window_texts
-from identity.grants import require_everything
 from identity.model import ORGANISATION_NAME, OrganisationProfile
 
 
@@ -17,7 +16,7 @@ def update_working_week(
     session: ServiceSession, windows: Mapping[int, Sequence[Window]], etag: str
 ) -> OrganisationProfile:
     """Replace the windows of the week, given by the day's ISO number, and tell all services."""
-    require_everything(session.caller, "organisation.update")
+    session.caller.require_everything("organisation.update")
     weekly = {str(day): window_texts(day_windows(windows[day])) for day in sorted(windows) if windows[day]}
     if not weekly:
         raise Invalid("REQUIRED", "a company works at some time of the week: give at least one window", field="windows")
