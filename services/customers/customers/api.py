@@ -23,10 +23,13 @@ from crm.customers.v1 import (
 from google.protobuf.empty_pb2 import Empty
 
 from customers import mapping, queries
+from customers.customer_messages import reader_for
+from customers.decisions.chain import decision_chain
 from customers.interactions.mapping import narrowing
 from customers.model.tags import FieldTemplate
 from customers.overview import overview
 from customers.own_fields import ENTITY
+from customers.timeline_queries import list_timeline
 from customers.usecases.create_contact import create_contact
 from customers.usecases.create_custom_field import create_custom_field
 from customers.usecases.create_customer import create_customer
@@ -71,6 +74,7 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
     def ListCustomers(
         self, request: customer_service_pb2.ListCustomersRequest, context: Any
     ) -> customer_service_pb2.ListCustomersResponse:
+        reader = reader_for(request.read_mask.paths)
         with self.calls.read() as session:
             page = queries.list_customers(
                 session,
@@ -79,9 +83,10 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
                 order_by=request.order_by,
                 page_size=request.page_size,
                 page_token=request.page_token,
+                columns=reader.columns,
             )
         return customer_service_pb2.ListCustomersResponse(
-            customers=map(mapping.customer_to_proto, page.rows), next_page_token=page.next_token
+            customers=reader.messages(page.rows), next_page_token=page.next_token
         )
 
     def CountCustomers(
@@ -153,7 +158,7 @@ class CustomerServicer(customer_service_pb2_grpc.CustomerServiceServicer):
     ) -> customer_service_pb2.ListTimelineEntriesResponse:
         customer_id = parse_name("customers", request.customer, field="customer")
         with self.calls.read() as session:
-            page = queries.list_timeline(
+            page = list_timeline(
                 session,
                 customer_id,
                 kinds=request.kinds,
@@ -175,6 +180,29 @@ class ContactServicer(contact_service_pb2_grpc.ContactServiceServicer):
     def GetContact(self, request: contact_service_pb2.GetContactRequest, context: Any) -> contact_pb2.Contact:
         with self.calls.read() as session:
             return mapping.contact_to_proto(queries.get_contact(session, parse_name("contacts", request.name)))
+
+    def BatchGetContacts(
+        self, request: contact_service_pb2.BatchGetContactsRequest, context: Any
+    ) -> contact_service_pb2.BatchGetContactsResponse:
+        ids = mapping.parse_names("contacts", request.names, field="names")
+        with self.calls.read() as session:
+            rows = queries.batch_get_contacts(session, ids)
+        return contact_service_pb2.BatchGetContactsResponse(contacts=map(mapping.contact_to_proto, rows))
+
+    def GetDecisionChain(
+        self, request: contact_service_pb2.GetDecisionChainRequest, context: Any
+    ) -> contact_service_pb2.DecisionChain:
+        customer_id = parse_name("customers", request.customer, field="customer")
+        with self.calls.read() as session:
+            chain = decision_chain(session, customer_id)
+        return contact_service_pb2.DecisionChain(
+            customer=request.customer,
+            nodes=[
+                contact_service_pb2.DecisionChainNode(contact=mapping.contact_to_proto(one.contact), depth=one.depth)
+                for one in chain.nodes
+            ],
+            truncated=chain.truncated,
+        )
 
     def ListContacts(
         self, request: contact_service_pb2.ListContactsRequest, context: Any

@@ -6,6 +6,7 @@ from chassis.callers import service_caller
 from chassis.service import Runtime, ServiceCommand
 
 from customers.pools.replay import replay
+from customers.searching.rebuilding import rebuild
 
 
 def verify_ledger(runtime: Runtime) -> int:
@@ -19,7 +20,20 @@ def verify_ledger(runtime: Runtime) -> int:
     return 0
 
 
+def rebuild_search(runtime: Runtime) -> int:
+    """Bring what customers and contacts are searched by up to date."""
+    print(f"{rebuild(runtime.database)} customers and contacts are searched by more, or otherwise, than before")
+    return 0
+
+
 COMMANDS = (
+    ServiceCommand(
+        group="search",
+        about_group="look after what customers and contacts are searched by",
+        name="rebuild",
+        about="bring it up to date after a release that searches by more",
+        run=rebuild_search,
+    ),
     ServiceCommand(
         group="ledger",
         about_group="look after the ledger of who held which customer",

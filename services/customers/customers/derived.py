@@ -21,18 +21,22 @@ from customers.quality import Scorer, weights_of
 from customers.tag_rules import TagRules, Tags
 
 
-def complete(session: ServiceSession, judge: Judge, customer: Customer) -> None:
+def complete(judge: Judge, scorer: Scorer, customer: Customer) -> None:
     """Derive what a customer's own values lead to, before it is written: the formulas and the score."""
-    with session.no_autoflush:  # it may yet turn out to be another's duplicate
-        scorer = Scorer(weights_of(session))
-    complete_with(judge, scorer, customer)
+    custom = judge.derive(customer.custom, plain_values(CUSTOMERS, customer))
+    if custom != customer.custom:
+        customer.custom = custom
+    score = scorer.score_of(customer)
+    if score != customer.quality_score:
+        customer.quality_score = score
 
 
-def children_changed(session: ServiceSession, customer_ids: Sequence[UUID], children: str) -> None:
-    """Reckon the roll-ups over some kind of children anew, and what follows from them."""
+def children_changed(session: ServiceSession, customer_ids: Sequence[UUID], *children: str) -> None:
+    """Reckon the roll-ups over some kinds of children anew, and what follows from them."""
     judge = Judge(session, CUSTOMERS)
-    if customer_ids and judge.rolls_up(children):
-        _refresh(session, judge, customer_ids, children)
+    rolled = [kind for kind in children if judge.rolls_up(kind)]
+    if customer_ids and rolled:
+        _refresh(session, judge, customer_ids, rolled)
     elif customer_ids:  # a rule may look at what the children have left on the customer
         write_tags(session, TagRules.read(session).changes(session, customer_ids))
 
@@ -53,26 +57,26 @@ def refresh_contacts(session: ServiceSession, contact_ids: Sequence[UUID]) -> in
     return changed
 
 
-def tag_by_rules(session: ServiceSession, customers: Sequence[Customer]) -> None:
+def tag_by_rules(session: ServiceSession, rules: TagRules, customers: Sequence[Customer]) -> None:
     """Set and remove the tags of rules on customers that have been written."""
-    changes = TagRules.read(session).changes(session, [customer.id for customer in customers])
+    changes = rules.changes(session, [customer.id for customer in customers])
     for customer in customers:
         if customer.id in changes:
             customer.tags, customer.rule_tags = changes[customer.id]
     session.flush()
 
 
-def _refresh(session: ServiceSession, judge: Judge, ids: Sequence[UUID], children: str = "") -> int:
+def _refresh(session: ServiceSession, judge: Judge, ids: Sequence[UUID], children: Sequence[str] = ()) -> int:
     statement = select(Customer).where(Customer.id.in_(ids)).order_by(Customer.id).with_for_update(key_share=True)
     statement = statement.options(defer(Customer.grams), defer(Customer.search_text))  # long, and never read
     customers = session.scalars(statement.execution_options(populate_existing=True)).all()
-    rolled = judge.roll_up([customer.id for customer in customers], children) if judge.rolls_up() else {}
+    rolled = judge.roll_up([customer.id for customer in customers], *children) if judge.rolls_up() else {}
     scorer, changed = Scorer(weights_of(session)), set()
     for customer in customers:
         before = customer.custom, customer.quality_score
         values = dict(customer.custom) | rolled.get(customer.id, {})
         customer.custom = {key: value for key, value in values.items() if value is not None}
-        complete_with(judge, scorer, customer)
+        complete(judge, scorer, customer)
         if (customer.custom, customer.quality_score) != before:
             changed.add(customer.id)
     session.flush()
@@ -80,16 +84,6 @@ def _refresh(session: ServiceSession, judge: Judge, ids: Sequence[UUID], childre
     changes = rules.changes(session, [customer.id for customer in customers], sweep=not children)
     write_tags(session, changes)
     return len(changed | changes.keys())
-
-
-def complete_with(judge: Judge, scorer: Scorer, customer: Customer) -> None:
-    """The same, for many customers."""
-    custom = judge.derive(customer.custom, plain_values(CUSTOMERS, customer))
-    if custom != customer.custom:
-        customer.custom = custom
-    score = scorer.score_of(customer)
-    if score != customer.quality_score:
-        customer.quality_score = score
 
 
 def write_tags(session: ServiceSession, changes: Mapping[UUID, Tags]) -> None:

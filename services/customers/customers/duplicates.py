@@ -6,15 +6,17 @@ do not bear different credit codes; persons if they share a name and the first p
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from chassis.db import ServiceSession
 from chassis.errors import Duplicate
 from chassis.names import make_name
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from chassis.prepared import Prepared
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from customers.model import Customer, CustomerKind
-from customers.queries import REACHABLE
+from customers.queries import REACHABLE, place_of
 
 _FIELDS = {
     "uq_customer_external_id": "external_id",
@@ -24,11 +26,35 @@ _FIELDS = {
 }
 
 
+# What a customer does not have is given as NULL, which equals nothing. The kinds are spelled out so that the partial
+# indexes on names are known to suit.
+_SAME = Prepared(
+    text(
+        """
+    SELECT id, owner_id, owner_department_path, external_id, credit_code FROM customer
+    WHERE id <> :id AND (
+      external_id = CAST(:external_id AS text) OR credit_code = CAST(:credit_code AS text)
+      OR kind = 'COMPANY' AND name_key = CAST(:company AS text)
+        AND (CAST(:credit_code AS text) IS NULL OR credit_code IS NULL OR credit_code = CAST(:credit_code AS text))
+      OR kind = 'PERSON' AND name_key = CAST(:person AS text) AND coalesce(phones[1], '') = CAST(:phone AS text))
+    LIMIT 1
+        """
+    )
+)
+
+
 def refuse_duplicate(session: ServiceSession, customer: Customer) -> None:
     """Raise Duplicate if another customer is the same as this one. It is named only to those who may see it."""
-    statement = select(Customer).where(Customer.id != customer.id, or_(*_same(customer))).limit(1)
-    with session.no_autoflush:
-        other = session.scalars(statement).first()
+    is_company = customer.kind == CustomerKind.COMPANY
+    other = _SAME.first(
+        session,
+        id=customer.id,
+        external_id=customer.external_id,
+        credit_code=customer.credit_code,
+        company=customer.name_key if is_company else None,
+        person=None if is_company else customer.name_key,
+        phone=customer.phones[0] if customer.phones else "",
+    )
     if other is None:
         return
     visible = _may_read(session, other)
@@ -54,26 +80,7 @@ def _duplicate(field: str, **details: object) -> Duplicate:
     return Duplicate("DUPLICATE_CUSTOMER", message, field=field, **details)
 
 
-def _same(customer: Customer) -> Iterator[ColumnElement[bool]]:
-    if customer.external_id is not None:
-        yield Customer.external_id == customer.external_id
-    if customer.credit_code is not None:
-        yield Customer.credit_code == customer.credit_code
-    named = and_(Customer.kind == customer.kind, Customer.name_key == customer.name_key)
-    if customer.kind == CustomerKind.COMPANY:
-        # Spelled out so that the partial index on names is known to suit.
-        yield and_(Customer.kind == "COMPANY", named, *_unless_codes_differ(customer))
-    else:
-        first_phone = customer.phones[0] if customer.phones else ""
-        yield and_(Customer.kind == "PERSON", named, func.coalesce(Customer.phones[1], "") == first_phone)
-
-
-def _unless_codes_differ(customer: Customer) -> Iterator[ColumnElement[bool]]:
-    if customer.credit_code is not None:
-        yield or_(Customer.credit_code.is_(None), Customer.credit_code == customer.credit_code)
-
-
-def _field(customer: Customer, other: Customer) -> str:
+def _field(customer: Customer, other: Any) -> str:
     if customer.external_id is not None and customer.external_id == other.external_id:
         return "external_id"
     if customer.credit_code is not None and customer.credit_code == other.credit_code:
@@ -81,6 +88,5 @@ def _field(customer: Customer, other: Customer) -> str:
     return "display_name"
 
 
-def _may_read(session: ServiceSession, customer: Customer) -> bool:
-    place = customer.id, customer.owner_id, customer.owner_department_path
-    return bool(session.caller.granted("customer.read")) and REACHABLE.reaches(session, "customer.read", *place)
+def _may_read(session: ServiceSession, row: Any) -> bool:
+    return bool(session.caller.granted("customer.read")) and REACHABLE.reaches(session, "customer.read", *place_of(row))

@@ -1,5 +1,6 @@
 """The facts that this service publishes. The fields are those of the messages in `crm.customers.v1`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -17,6 +18,7 @@ class CustomerState:
     owner: str
     owner_department_path: str
     credit_code: str = ""
+    level: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,18 @@ class CustomersImported:
     SUBJECT: ClassVar[str] = "import_job"
 
     import_job: str
+    customers: Sequence[object]
+    """A `CustomerState` for each, or the JSON of one."""
+
+
+@dataclass(frozen=True)
+class CustomersRestated:
+    """Some customers as they are, told again to whoever asked."""
+
+    SUBJECT: ClassVar[str] = "customer"
+
+    customer: str
+    """If it is one; else empty."""
     customers: list[CustomerState]
 
 
@@ -87,6 +101,21 @@ class CustomerShareChanged:
     level: str
     expire_time: datetime | None
     active: bool
+
+
+@dataclass(frozen=True)
+class CustomerTheatreChanged:
+    """Which theatre follows a customer beside its owner, and who does so for it, was changed."""
+
+    SUBJECT: ClassVar[str] = "customer"
+
+    customer: str
+    theatre: str
+    owner: str
+    owner_department_path: str
+    version: int
+    active: bool
+    became_holder: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,6 +188,41 @@ class CustomersUnmerged:
 
 
 @dataclass(frozen=True)
+class CustomerMove:
+    """A customer that went from one class to another."""
+
+    customer: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class CustomerTierChanged:
+    """Customers were given other tiers, at most 500 in one event."""
+
+    SUBJECT: ClassVar[str] = "customer"
+
+    customer: str
+    """If it is one; else empty."""
+    changes: list[CustomerMove]
+    origin: str
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True)
+class CustomerLifecycleChanged:
+    """Customers are at other stages of their life with the organisation, at most 500 in one event."""
+
+    SUBJECT: ClassVar[str] = "customer"
+
+    customer: str
+    """If it is one; else empty."""
+    changes: list[CustomerMove]
+    actor: str
+
+
+@dataclass(frozen=True)
 class OwnersRelocated:
     """An owner, or all owners in a department, moved, and some of their customers have yet to follow."""
 
@@ -166,3 +230,36 @@ class OwnersRelocated:
 
     whose: str
     from_path: str
+
+
+@dataclass(frozen=True)
+class LeadAdmitted:
+    """A lead was taken in as a customer."""
+
+    SUBJECT: ClassVar[str] = "customer"
+
+    customer: str
+    conversion: str
+    lead: str
+    contact: str
+    state: CustomerState
+
+
+@dataclass(frozen=True)
+class LeadNotAdmitted:
+    """A lead was not taken in, and will not be by this conversion."""
+
+    SUBJECT: ClassVar[str] = "lead"
+
+    lead: str
+    conversion: str
+
+
+@dataclass(frozen=True)
+class CallerIdentified:
+    """The number of a call is that of customers, or of their contacts."""
+
+    SUBJECT: ClassVar[str] = "call"
+
+    call: str
+    customers: list[str]

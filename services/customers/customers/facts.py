@@ -17,7 +17,10 @@ _CUSTOMER_TEXTS = (
     "country", "province", "city", "district", "street", "postal_code", "tags", "custom", "remark", "external_id",
     "creator",
 )  # fmt: skip
-_CONTACT_TEXTS = ("display_name", "job_title", "phones", "emails", "wechat", "is_primary", "custom", "remark")
+_CONTACT_TEXTS = (
+    "display_name", "job_title", "phones", "emails", "wechat", "is_primary", "custom", "remark",
+    "decision_role", "influence", "stance",
+)  # fmt: skip
 
 
 def state(customer: Customer) -> CustomerState:
@@ -31,6 +34,7 @@ def state(customer: Customer) -> CustomerState:
         owner=make_name("users", customer.owner_id),
         owner_department_path=customer.owner_department_path or "",
         credit_code=customer.credit_code or "",
+        level=customer.level or "",
     )
 
 
@@ -58,6 +62,8 @@ def contact_snapshot(contact: Contact) -> dict[str, Any]:
     values |= {
         "identity_number": contact.identity_number_shown,
         "customer": make_name("customers", contact.customer_id),
+        "reports_to": make_name("contacts", contact.reports_to_id),
+        "birthday": contact.birthday.isoformat() if contact.birthday is not None else None,
         "version": contact.version,
     }
     return filled(values)

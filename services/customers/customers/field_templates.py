@@ -1,6 +1,6 @@
 """Which fields people see of customers and contacts of a kind, and which of them must be filled in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from chassis.db import ServiceSession
@@ -17,7 +17,12 @@ def required_fields(session: ServiceSession, entity: str, kind: str) -> list[str
     fields = session.scalar(
         select(FieldTemplate.fields).where(FieldTemplate.entity == entity, FieldTemplate.kind == kind)
     )
-    return [field["field"] for field in fields or () if field["required"]]
+    return required_in(fields or ())
+
+
+def required_in(fields: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The same of a template that was read."""
+    return [field["field"] for field in fields if field["required"]]
 
 
 def lacks(required: Sequence[str], stored: Mapping[str, Any], custom: Mapping[str, Any]) -> list[Violation]:

@@ -1,12 +1,12 @@
 """The fields that customers are filtered and sorted by, each with the index that serves it.
 
 Fields without an index of their own narrow a list that the scope, the owner, the status or a search has cut down.
+Those that depend on what the company has set are in `dynamic_fields`.
 """
 
 from chassis.filters import Field, FieldKind
 
-from customers.model import Contact, Customer, CustomerKind, CustomerStatus
-from customers.rules import LEVELS
+from customers.model import Contact, Customer, CustomerKind, CustomerStatus, DecisionRole, LifecycleStage, Stance
 
 _NARROWS = "none: narrows what another condition has found"
 
@@ -24,7 +24,13 @@ CUSTOMER_FIELDS = (
         index=_NARROWS,
     ),
     Field("status", FieldKind.ENUM, Customer.status, choices=tuple(CustomerStatus), index="ix_customer_status"),
-    Field("level", FieldKind.ENUM, Customer.level, choices=LEVELS, index=_NARROWS),
+    Field(
+        "lifecycle_stage",
+        FieldKind.ENUM,
+        Customer.lifecycle_stage,
+        choices=tuple(LifecycleStage),
+        index=_NARROWS,
+    ),
     Field("industry", FieldKind.TEXT, Customer.industry, index=_NARROWS),
     Field("source", FieldKind.TEXT, Customer.source, index=_NARROWS),
     Field("phones", FieldKind.TEXT_LIST, Customer.phones, index=_NARROWS),
@@ -69,6 +75,11 @@ CONTACT_FIELDS = (
     Field("wechat", FieldKind.TEXT, Contact.wechat, index=_NARROWS),
     Field("primary", FieldKind.BOOLEAN, Contact.is_primary, index=_NARROWS),
     Field("remark", FieldKind.TEXT, Contact.remark, index=_NARROWS),
+    Field("decision_role", FieldKind.ENUM, Contact.decision_role, choices=tuple(DecisionRole), index=_NARROWS),
+    Field("influence", FieldKind.NUMBER, Contact.influence, index=_NARROWS),
+    Field("stance", FieldKind.ENUM, Contact.stance, choices=tuple(Stance), index=_NARROWS),
+    Field("reports_to", FieldKind.REFERENCE, Contact.reports_to_id, collection="contacts", index=_NARROWS),
+    Field("birthday", FieldKind.DATE, Contact.birthday, index=_NARROWS),
     Field("create_time", FieldKind.TIME, Contact.create_time, index=_NARROWS),
     Field("update_time", FieldKind.TIME, Contact.update_time, index=_NARROWS),
 )

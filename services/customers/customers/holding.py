@@ -5,25 +5,27 @@ thousand. The caller has locked the rows (`lock_held`), which makes the changes 
 where the one before ended.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any, NamedTuple, Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any
 from uuid import UUID
 
 import orjson
 from chassis import audit, notifications, outbox
+from chassis.copying import array_of, text_array, uuid_array
 from chassis.db import ServiceSession
-from chassis.names import make_name, new_id
-from chassis.snapshots import filled
-from sqlalchemy import ColumnElement, Select, bindparam, select, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from chassis.names import make_name, new_key
+from chassis.prepared import Prepared, Sent, pipelined
+from sqlalchemy import ColumnElement, Select, select, text
 
 from customers.days import today
 from customers.events import CustomersHandedOver, CustomerState, HandedOver
+from customers.holders import Held, Holder, Move, Occasion, Step, steps_of
 from customers.model import Customer, TimelineKind
 from customers.model.pools import ChangeKind
 from customers.owners import Owner
+from customers.queries import CUSTOMERS
+from customers.theatres.assignments import end_where_held
 
 CHANGES_PER_EVENT = 500
 
@@ -43,76 +45,8 @@ ACTIONS = {
 """What the audit log calls each change."""
 
 
-@dataclass(frozen=True)
-class Holder:
-    """Who holds a customer from now on."""
-
-    owner: Owner | None = None
-    pool_id: UUID | None = None
-    label: str = ""
-    """What people call the pool."""
-    closes_plans: bool = False
-    """Whether the plans of the former owner end."""
-
-    @property
-    def name(self) -> str:
-        """The resource name of the user or pool; empty for nobody."""
-        return make_name("users", self.owner.id) if self.owner else make_name("pools", self.pool_id)
-
-    @property
-    def display_name(self) -> str:
-        """What people call it."""
-        return self.owner.display_name if self.owner else self.label or "-"
-
-
-@dataclass(frozen=True)
-class Occasion:
-    """How and why customers change hands."""
-
-    kind: ChangeKind
-    reason: str = ""
-    note: str = ""
-    rule: str = ""
-
-
-class Held(NamedTuple):
-    """A customer, locked for a change of its holder."""
-
-    id: UUID
-    kind: str
-    display_name: str
-    credit_code: str | None
-    status: str
-    level: str | None
-    owner_id: UUID | None
-    owner_department_path: str | None
-    pool_id: UUID | None
-    pool_entry_time: datetime | None
-    held_since: datetime | None
-    locked: bool
-    version: int
-    create_time: datetime
-    last_follow_up_time: datetime | None
-
-    @classmethod
-    def of(cls, row: Any) -> Self:
-        """The same from any row of customers, which is not locked."""
-        return cls(*[getattr(row, field) for field in cls._fields])
-
-    @property
-    def name(self) -> str:
-        """The resource name."""
-        return f"customers/{self.id}"
-
-    @property
-    def since(self) -> datetime:
-        """Since when the holder has held it."""
-        return self.held_since or self.create_time
-
-    @property
-    def holder_name(self) -> str:
-        """The resource name of the user or pool that holds it; empty for nobody."""
-        return make_name("users", self.owner_id) or make_name("pools", self.pool_id)
+FROM_OWNER_TO_OWNER = {ChangeKind.TRANSFERRED, ChangeKind.HANDED_OVER}
+"""The changes that a lock outlasts: whoever takes the owner's place gets what the owner had."""
 
 
 HELD: Select[Any] = select(*[Customer.__table__.c[column] for column in Held._fields])
@@ -122,10 +56,17 @@ def lock_held(session: ServiceSession, *conditions: ColumnElement[bool], skip_lo
     """The customers that fulfil the conditions, locked, by id: always in this order, so that no two wait for each
     other. Those that others have locked can be passed over instead."""
     statement = HELD.where(*conditions).order_by(Customer.__table__.c.id).with_for_update(skip_locked=skip_locked)
-    return [Held._make(row) for row in session.connection().execute(statement)]
+    return [Held._make(row) for row in session.connection().execute(statement).all()]
 
 
-Move = tuple[Held, Holder]
+_LOCK_NAMED = Prepared(
+    HELD.where(text("customer.id = ANY(CAST(:ids AS uuid[]))")).order_by(Customer.__table__.c.id).with_for_update()
+)
+
+
+def lock_named(session: ServiceSession, ids: Iterable[UUID]) -> list[Held]:
+    """The same for customers that are named, in half the time: for thousands. Changes must be flushed before."""
+    return [Held._make(row) for row in _LOCK_NAMED.all(session, ids=uuid_array(ids))]
 
 
 def hand_over(session: ServiceSession, customers: Sequence[Held], to: Holder, occasion: Occasion) -> None:
@@ -140,20 +81,31 @@ def hand_over_each(
     *,
     events: Sequence[Any] | None = None,
     notify: bool = True,
-) -> None:
+    returning: bool = False,
+) -> list[Any]:
     """Give each customer to its holder, all on one occasion. `events` tell of it instead of CustomersHandedOver.
 
-    Without `notify` the caller tells the new owners itself, e.g. once for many parts.
+    Without `notify` the caller tells the new owners itself, e.g. once for many parts. If `returning`, the customers
+    come back as rows like those of `customers.queries`, in the order of the moves.
     """
     if not moves:
-        return
-    _update(session, moves)
-    _keep_ledger(session, moves, occasion, today(session))
-    _tell_timeline(session, moves, occasion)
-    audit.record_all(session, [_audited(customer, to, occasion) for customer, to in moves])
-    outbox.emit_all(session, list(_events(session, moves, occasion)) if events is None else events)
+        return []
+    end_where_held(session, {customer.id: to.owner for customer, to in moves if to.owner is not None})
+    session.flush()
+    day, few = today(session), len(moves) < audit.COPY_FROM
+    steps = steps_of(moves, occasion)
+    with pipelined(session):
+        changed = _change(session, steps, occasion, day, returning=returning)
+        outbox.emit_all(session, list(_events(session, steps, occasion)) if events is None else events)
+        audited = audit.ReadyChanges(session, (_audited(step, occasion) for step in steps))
+        if few:
+            audited.write(session)
+    if not few:
+        audited.write(session)
     if notify:
         _notify(session, moves, occasion)
+    rows = {row.id: row for row in changed.all()}
+    return [rows[customer.id] for customer, _ in moves] if returning else []
 
 
 def forget_holder(session: ServiceSession, customer: Held, kind: ChangeKind) -> None:
@@ -163,7 +115,9 @@ def forget_holder(session: ServiceSession, customer: Held, kind: ChangeKind) -> 
 
 def forget_holders(session: ServiceSession, customers: Sequence[Held], kind: ChangeKind) -> None:
     """Close the ledger of customers that go away."""
-    _keep_ledger(session, [(customer, Holder()) for customer in customers], Occasion(kind), today(session))
+    nobody, occasion = Holder(), Occasion(kind)
+    steps = steps_of([(customer, nobody) for customer in customers], occasion)
+    _keep_ledger(session, steps, occasion, today(session))
 
 
 def restore_holders(session: ServiceSession, restored: Sequence[tuple[Held, Customer]]) -> None:
@@ -172,187 +126,204 @@ def restore_holders(session: ServiceSession, restored: Sequence[tuple[Held, Cust
         (gone, Holder(Owner(now.owner_id, "", None, None) if now.owner_id else None, now.pool_id))
         for gone, now in restored
     ]
-    _keep_ledger(session, moves, Occasion(ChangeKind.RESTORED), today(session))
+    occasion = Occasion(ChangeKind.RESTORED)
+    _keep_ledger(session, steps_of(moves, occasion), occasion, today(session))
 
 
-_UPDATE = text(
-    """
-    UPDATE customer SET owner_id = new.owner_id, owner_department_id = new.department_id,
-      owner_department_path = new.path, pool_id = new.pool_id,
-      pool_entry_time = CASE WHEN new.pool_id IS NULL THEN NULL ELSE :now END,
-      held_since = :now, locked = false, version = customer.version + 1, update_time = :now
-    FROM unnest(:ids, :owners, :departments, CAST(:paths AS text[]), :pools)
-      AS new (id, owner_id, department_id, path, pool_id)
-    WHERE customer.id = new.id
-    """
-).bindparams(*[bindparam(name, type_=ARRAY(Customer.id.type)) for name in ("ids", "owners", "departments", "pools")])
-
-
-def _update(session: ServiceSession, moves: Sequence[Move]) -> None:
-    owners = [to.owner for _, to in moves]
-    session.execute(
-        _UPDATE,
-        {
-            "now": session.now,
-            "ids": [customer.id for customer, _ in moves],
-            "owners": [owner and owner.id for owner in owners],
-            "departments": [owner and owner.department_id for owner in owners],
-            "paths": [owner and owner.department_path for owner in owners],
-            "pools": [to.pool_id for _, to in moves],
-        },
+# One statement for the three tables that every change writes, since a claim of one customer pays for each statement.
+# Arrays from sub-selects keep their lengths from the planner, which would otherwise think a plan for a few customers
+# better than one for any number, and plan anew each time: for one customer that takes longer than all the rest.
+_CHANGE = Prepared(
+    text(
+        f"""
+    WITH move AS MATERIALIZED (
+      SELECT customer_id, entry_id, since, way.*
+      FROM unnest((SELECT CAST(:customers AS uuid[])), (SELECT CAST(:entries AS uuid[])),
+                  (SELECT CAST(:since AS timestamptz[])), (SELECT CAST(:ways AS integer[])))
+        AS step (customer_id, entry_id, since, way)
+      JOIN ROWS FROM (
+        unnest((SELECT CAST(:previous_users AS uuid[]))), unnest((SELECT CAST(:previous_pools AS uuid[]))),
+        unnest((SELECT CAST(:users AS uuid[]))), unnest((SELECT CAST(:departments AS uuid[]))),
+        unnest((SELECT CAST(:paths AS text[]))), unnest((SELECT CAST(:pools AS uuid[]))),
+        unnest((SELECT CAST(:holders AS text[]))), jsonb_array_elements(CAST(:details AS jsonb))
+      ) WITH ORDINALITY AS way (previous_user_id, previous_pool_id, user_id, department_id, path, pool_id, holder,
+                                details, number) ON way.number = step.way
+    ), held AS (
+      UPDATE customer SET owner_id = move.user_id, owner_department_id = move.department_id,
+        owner_department_path = move.path, pool_id = move.pool_id,
+        pool_entry_time = CASE WHEN move.pool_id IS NULL THEN NULL ELSE CAST(:now AS timestamptz) END,
+        held_since = :now, locked = customer.locked AND :keeps_lock, version = customer.version + 1, update_time = :now
+      FROM move WHERE customer.id = move.customer_id
+      RETURNING {", ".join(f"customer.{column.key}" for column in CUSTOMERS.selected_columns)}
+    ), kept AS (
+      INSERT INTO holding_change (customer_id, kind, previous_user_id, previous_pool_id, previous_since, user_id,
+        pool_id, time, day, actor, reason, note, rule)
+      SELECT customer_id, :kind, previous_user_id, previous_pool_id, since, user_id, pool_id,
+        :now, :day, :actor, :reason, :note, :rule
+      FROM move
+    ), told AS (
+      INSERT INTO timeline_entry (id, customer_id, kind, source, resource, actor, summary, details, occur_time)
+      SELECT entry_id, customer_id, :told_as, :source, 'customers/' || customer_id, :actor,
+        coalesce(known_user.display_name, pool.display_name, '-') || ' → ' || holder, details, :now
+      FROM move
+      LEFT JOIN known_user ON known_user.id = previous_user_id
+      LEFT JOIN pool ON pool.id = previous_pool_id
     )
-
-
-_LEDGER = text(
-    """
-    INSERT INTO holding_change (customer_id, kind, previous_user_id, previous_pool_id, previous_since, user_id,
-      pool_id, time, day, actor, reason, note, rule)
-    SELECT customer_id, :kind, previous_user_id, previous_pool_id, previous_since, user_id, pool_id, :now, :day,
-      :actor, :reason, :note, :rule
-    FROM unnest(:customers, :previous_users, :previous_pools, CAST(:since AS timestamptz[]), :users, :pools)
-      AS change (customer_id, previous_user_id, previous_pool_id, previous_since, user_id, pool_id)
-    """
-).bindparams(
-    *[
-        bindparam(name, type_=ARRAY(Customer.id.type))
-        for name in ("customers", "previous_users", "previous_pools", "users", "pools")
-    ]
+    SELECT * FROM held WHERE :returning
+        """  # noqa: S608 - names of columns
+    )
 )
 
 
-def _keep_ledger(session: ServiceSession, moves: Sequence[Move], occasion: Occasion, day: date) -> None:
-    session.execute(
-        _LEDGER,
-        {
-            "kind": occasion.kind,
-            "now": session.now,
-            "day": day,
-            "actor": session.caller.subject,
-            "reason": occasion.reason,
-            "note": occasion.note,
-            "rule": occasion.rule,
-            "customers": [customer.id for customer, _ in moves],
-            "previous_users": [customer.owner_id for customer, _ in moves],
-            "previous_pools": [customer.pool_id for customer, _ in moves],
-            "since": [customer.since for customer, _ in moves],
-            "users": [to.owner and to.owner.id for _, to in moves],
-            "pools": [to.pool_id for _, to in moves],
-        },
+def _change(session: ServiceSession, steps: Sequence[Step], occasion: Occasion, day: date, *, returning: bool) -> Sent:
+    """Write who holds customers: in their rows, the ledger and the timeline."""
+    ways = {id(step.way): step.way for step in steps}
+    places = {key: str(place) for place, key in enumerate(ways, 1)}
+    return _CHANGE.send(
+        session,
+        returning=returning,
+        **_why(session, occasion, day),
+        keeps_lock=occasion.kind in FROM_OWNER_TO_OWNER,
+        told_as=TimelineKind.OWNER_CHANGED,
+        source=session.service,
+        customers=array_of(step.key for step in steps),
+        entries=array_of(new_key() for _ in steps),
+        since=_since(steps),
+        ways=array_of(places[id(step.way)] for step in steps),
+        previous_users=array_of(way.previous_user for way in ways.values()),
+        previous_pools=array_of(way.previous_pool for way in ways.values()),
+        users=array_of(way.user for way in ways.values()),
+        departments=array_of(way.department for way in ways.values()),
+        paths=array_of(way.path for way in ways.values()),
+        pools=array_of(way.pool for way in ways.values()),
+        holders=text_array(way.to.display_name for way in ways.values()),
+        details=orjson.dumps([way.details(occasion) for way in ways.values()]).decode(),
     )
 
 
-_TIMELINE = text(
-    """
-    INSERT INTO timeline_entry (id, customer_id, kind, source, resource, actor, summary, details, occur_time)
-    SELECT id, customer_id, :kind, :source, 'customers/' || customer_id, :actor, summary, details, :now
-    FROM ROWS FROM (
-      unnest(:ids), unnest(:customers), unnest(CAST(:summaries AS text[])),
-      jsonb_array_elements(CAST(:details AS jsonb))
-    ) AS entry (id, customer_id, summary, details)
-    """
-).bindparams(bindparam("ids", type_=ARRAY(Customer.id.type)), bindparam("customers", type_=ARRAY(Customer.id.type)))
+_LEDGER = Prepared(
+    text(
+        """
+    INSERT INTO holding_change (customer_id, kind, previous_user_id, previous_pool_id, previous_since, user_id,
+      pool_id, time, day, actor, reason, note, rule)
+    SELECT customer_id, :kind, previous_user_id, previous_pool_id, previous_since, user_id, pool_id, :now,
+      :day, :actor, :reason, :note, :rule
+    FROM unnest(CAST(:customers AS uuid[]), CAST(:previous_users AS uuid[]), CAST(:previous_pools AS uuid[]),
+                CAST(:since AS timestamptz[]), CAST(:users AS uuid[]), CAST(:pools AS uuid[]))
+      AS change (customer_id, previous_user_id, previous_pool_id, previous_since, user_id, pool_id)
+        """
+    )
+)
 
 
-def _tell_timeline(session: ServiceSession, moves: Sequence[Move], occasion: Occasion) -> None:
-    labels = _labels(session, moves)
-    session.execute(
-        _TIMELINE,
-        {
-            "kind": TimelineKind.OWNER_CHANGED,
-            "source": session.service,
-            "actor": session.caller.subject,
-            "now": session.now,
-            "ids": [new_id() for _ in moves],
-            "customers": [customer.id for customer, _ in moves],
-            "summaries": [f"{labels.get(customer.holder_name, '-')} → {to.display_name}" for customer, to in moves],
-            "details": orjson.dumps([_details(customer, to, occasion) for customer, to in moves]).decode(),
-        },
+def _keep_ledger(session: ServiceSession, steps: Sequence[Step], occasion: Occasion, day: date) -> None:
+    """Write the ledger alone, of customers that go or come back."""
+    _LEDGER.write(
+        session,
+        **_why(session, occasion, day),
+        customers=array_of(step.key for step in steps),
+        previous_users=array_of(step.way.previous_user for step in steps),
+        previous_pools=array_of(step.way.previous_pool for step in steps),
+        since=_since(steps),
+        users=array_of(step.way.user for step in steps),
+        pools=array_of(step.way.pool for step in steps),
     )
 
 
-def _details(customer: Held, to: Holder, occasion: Occasion) -> dict[str, str]:
+def _since(steps: Sequence[Step]) -> str:
+    return array_of(f'"{step.customer.since.isoformat()}"' for step in steps)
+
+
+def _why(session: ServiceSession, occasion: Occasion, day: date) -> dict[str, object]:
     return {
-        "previous_owner": make_name("users", customer.owner_id),
-        "previous_pool": make_name("pools", customer.pool_id),
-        "owner": make_name("users", to.owner.id) if to.owner else "",
-        "pool": make_name("pools", to.pool_id),
-        "change": occasion.kind,
+        "kind": occasion.kind,
+        "now": session.now,
+        "day": day,
+        "actor": session.caller.subject,
         "reason": occasion.reason,
         "note": occasion.note,
+        "rule": occasion.rule,
     }
 
 
-_LABELS = text(
-    """
-    SELECT 'users/' || id, display_name FROM known_user WHERE id = ANY(:ids)
-    UNION ALL SELECT 'pools/' || id, display_name FROM pool WHERE id = ANY(:ids)
-    """
-).bindparams(bindparam("ids", type_=ARRAY(Customer.id.type)))
-
-
-def _labels(session: ServiceSession, moves: Sequence[Move]) -> Mapping[str, str]:
-    """What people call the former holders."""
-    ids = {key for customer, _ in moves for key in (customer.owner_id, customer.pool_id) if key is not None}
-    return {row[0]: row[1] for row in session.execute(_LABELS, {"ids": list(ids)})} if ids else {}
-
-
-def _audited(customer: Held, to: Holder, occasion: Occasion) -> audit.Change:
-    before = {"owner": make_name("users", customer.owner_id), "pool": make_name("pools", customer.pool_id)}
-    after = {"owner": make_name("users", to.owner.id) if to.owner else "", "pool": make_name("pools", to.pool_id)}
-    changed = [key for key in before if before[key] != after[key]]
-    why = {"reason": occasion.reason, "note": occasion.note, "rule": occasion.rule}
+def _audited(step: Step, occasion: Occasion) -> audit.Change:
+    customer, way = step.customer, step.way
     return audit.Change(
         f"customer.{ACTIONS[occasion.kind]}",
-        customer.name,
-        {key: before[key] for key in changed} | {"version": customer.version},
-        filled({key: after[key] for key in changed} | {"version": customer.version + 1} | why),
+        f"customers/{step.key}",
+        {**way.before, "version": customer.version},
+        {**way.after, "version": customer.version + 1},
     )
 
 
-def _events(session: ServiceSession, moves: Sequence[Move], occasion: Occasion) -> Iterator[CustomersHandedOver]:
-    subject = moves[0][0].name if len(moves) == 1 else ""
-    for start in range(0, len(moves), CHANGES_PER_EVENT):
-        changes = [_handed_over(customer, to) for customer, to in moves[start : start + CHANGES_PER_EVENT]]
+def _events(session: ServiceSession, steps: Sequence[Step], occasion: Occasion) -> Iterator[CustomersHandedOver]:
+    subject = steps[0].customer.name if len(steps) == 1 else ""
+    for start in range(0, len(steps), CHANGES_PER_EVENT):
+        changes = [_handed_over(step) for step in steps[start : start + CHANGES_PER_EVENT]]
         yield CustomersHandedOver(
             subject, occasion.kind, occasion.reason, occasion.rule, session.caller.subject, changes
         )
 
 
-def _handed_over(customer: Held, to: Holder) -> HandedOver:
+def _handed_over(step: Step) -> HandedOver:
+    way = step.way
     return HandedOver(
-        state=state_after(customer, to),
-        previous_owner=make_name("users", customer.owner_id),
-        previous_pool=make_name("pools", customer.pool_id),
-        pool=make_name("pools", to.pool_id),
-        closes_plans=to.closes_plans,
+        state=_state(step.customer, f"customers/{step.key}", way.to_owner, way.to_path),
+        previous_owner=way.from_owner,
+        previous_pool=way.from_pool,
+        pool=way.to_pool,
+        closes_plans=way.to.closes_plans,
     )
 
 
 def state_after(customer: Held, to: Holder) -> CustomerState:
     """What other services keep of a customer once it has changed hands."""
+    return _state(
+        customer,
+        customer.name,
+        make_name("users", to.owner.id) if to.owner else "",
+        (to.owner.department_path or "") if to.owner else "",
+    )
+
+
+def _state(customer: Held, name: str, owner: str, owner_path: str) -> CustomerState:
     return CustomerState(
-        customer=customer.name,
+        customer=name,
         version=customer.version + 1,
         kind=customer.kind,
         display_name=customer.display_name,
         status=customer.status,
-        owner=make_name("users", to.owner.id) if to.owner else "",
-        owner_department_path=(to.owner.department_path or "") if to.owner else "",
+        owner=owner,
+        owner_department_path=owner_path,
         credit_code=customer.credit_code or "",
+        level=customer.level or "",
     )
 
 
 def _notify(session: ServiceSession, moves: Sequence[Move], occasion: Occasion) -> None:
-    """Tell those who got customers that they did not take themselves, one by one for a few, else by the number."""
-    by_owner: dict[UUID, list[Held]] = {}
+    """Tell those who got or lost customers by what others did."""
+    got: dict[UUID, list[Held]] = {}
     for customer, to in moves:
-        if to.owner is not None and to.owner.id != session.caller.user_id:
-            by_owner.setdefault(to.owner.id, []).append(customer)
-    for owner_id, customers in by_owner.items():
-        actor = session.caller.subject
-        if len(customers) > 1:
-            params = {"count": str(len(customers)), "actor": actor}
-            notifications.notify(session, owner_id, "CUSTOMERS_ASSIGNED", "", params)
+        if to.owner is not None:
+            got.setdefault(to.owner.id, []).append(customer)
+    _tell_each(session, got, "CUSTOMER_ASSIGNED", "CUSTOMERS_ASSIGNED")
+    lost: dict[UUID, list[Held]] = {}
+    for customer, _ in moves:
+        if customer.owner_id is not None and occasion.kind is not ChangeKind.HANDED_OVER:  # by then they have left
+            lost.setdefault(customer.owner_id, []).append(customer)
+    _tell_each(session, lost, "CUSTOMER_TAKEN", "CUSTOMERS_TAKEN", change=occasion.kind, reason=occasion.reason)
+
+
+def _tell_each(
+    session: ServiceSession, customers: Mapping[UUID, Sequence[Held]], of_one: str, of_several: str, **params: str
+) -> None:
+    """Tell each user of their customers: of one by its name, of several by the number."""
+    for user_id, theirs in customers.items():
+        if user_id == session.caller.user_id:
+            continue
+        told = params | {"actor": session.caller.subject}
+        if len(theirs) > 1:
+            notifications.notify(session, user_id, of_several, "", told | {"count": str(len(theirs))})
         else:
-            params = {"customer_name": customers[0].display_name, "actor": actor}
-            notifications.notify(session, owner_id, "CUSTOMER_ASSIGNED", customers[0].name, params)
+            named = told | {"customer_name": theirs[0].display_name}
+            notifications.notify(session, user_id, of_one, theirs[0].name, named)

@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement, Select, func, select
 
 from customers import queries
 from customers.consumers import keep_user
-from customers.model import Contact, Customer, KnownUser
+from customers.model import Contact, Customer, CustomerTheatre, KnownUser
 from customers.usecases.hand_over_customers import hand_over_customers
+from customers.usecases.hand_over_theatres import followed_by, hand_over_theatres
 
 
 def _held_by(user_id: UUID) -> ColumnElement[bool]:
@@ -20,6 +21,11 @@ def _held_by(user_id: UUID) -> ColumnElement[bool]:
 
 def _matches(session: ServiceSession, conditions: Filter) -> ColumnElement[bool]:
     return queries.registry(session).where(conditions, caller=session.caller)
+
+
+def _theatre_matches(session: ServiceSession, conditions: Filter) -> ColumnElement[bool]:
+    """Whether a filter holds of the customer that a theatre follows."""
+    return CustomerTheatre.customer_id.in_(select(Customer.id).where(_matches(session, conditions)))
 
 
 def _attached(session: ServiceSession, held: ColumnElement[bool]) -> Mapping[str, int]:
@@ -33,7 +39,10 @@ def _known_user(user_id: UUID) -> Select[bool, str | None]:
 
 HANDOVER = Handover(
     service="customers",
-    entities=(HandoverEntity("customer", Customer.id, _held_by, _matches, hand_over_customers, _attached),),
+    entities=(
+        HandoverEntity("customer", Customer.id, _held_by, _matches, hand_over_customers, _attached),
+        HandoverEntity("customer_theatre", CustomerTheatre.id, followed_by, _theatre_matches, hand_over_theatres),
+    ),
     learn_user=keep_user,
     known_user=_known_user,
 )

@@ -12,19 +12,18 @@ from crm.customers.v1 import contact_pb2, custom_field_service_pb2, customer_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.struct_pb2 import Struct, Value
 
+from customers.customer_messages import ADDRESS, KINDS, STATUSES, WHOLE
 from customers.model.tags import FieldTemplate
+from customers.rules import UNSPECIFIED
 from customers.usecases.create_customer import CustomerDraft
 from customers.usecases.transfer_customers import TransferResult
 from customers.usecases.update_customer import CustomerPatch
 
-_KINDS = {name.removeprefix("CUSTOMER_KIND_"): number for name, number in customer_pb2.CustomerKind.items()}
-_STATUSES = {name.removeprefix("CUSTOMER_STATUS_"): number for name, number in customer_pb2.CustomerStatus.items()}
 _NAMES: Mapping[str, Mapping[int, str]] = {
-    "kind": {number: name for name, number in _KINDS.items()},
-    "status": {number: name for name, number in _STATUSES.items()},
+    "kind": {number: name for name, number in KINDS.items()},
+    "status": {number: name for name, number in STATUSES.items()},
 }
 
-_ADDRESS = tuple(field.name for field in customer_pb2.Address.DESCRIPTOR.fields)
 _LISTS = ("phones", "emails", "tags")
 _TEXTS = (
     "display_name",
@@ -39,64 +38,25 @@ _TEXTS = (
 )
 CHANGEABLE = {*_TEXTS, *_LISTS, "status", "address", "custom_fields"}
 """The fields that an update may change."""
-_CONTACT_TEXTS = ("display_name", "job_title", "wechat", "identity_number", "remark")
-_CONTACT_CHANGEABLE = {*_CONTACT_TEXTS, "phones", "emails", "primary"}
+_ROLES = {name.removeprefix("DECISION_ROLE_"): number for name, number in contact_pb2.DecisionRole.items()}
+_STANCES = {name.removeprefix("STANCE_"): number for name, number in contact_pb2.Stance.items()}
+_CONTACT_NAMES: Mapping[str, Mapping[int, str]] = {
+    "decision_role": {number: name for name, number in _ROLES.items()},
+    "stance": {number: name for name, number in _STANCES.items()},
+}
+_CONTACT_TEXTS = ("display_name", "job_title", "wechat", "identity_number", "reports_to", "birthday", "remark")
+_CONTACT_CHANGEABLE = {*_CONTACT_TEXTS, *_CONTACT_NAMES, "phones", "emails", "primary", "influence"}
 
 
 def customer_to_proto(row: Any) -> customer_pb2.Customer:
     """A customer, from an entity or a row of its columns."""
-    message = customer_pb2.Customer(
-        name=f"customers/{row.id}",
-        kind=_KINDS[row.kind],
-        display_name=row.display_name,
-        credit_code=row.credit_code,
-        identity_number=row.identity_number_shown,
-        owner=make_name("users", row.owner_id),
-        owner_department=make_name("departments", row.owner_department_id),
-        status=_STATUSES[row.status],
-        level=row.level,
-        industry=row.industry,
-        source=row.source,
-        phones=row.phones,
-        emails=row.emails,
-        website=row.website,
-        tags=row.tags,
-        tag_details=_tags(row),
-        quality_score=row.quality_score,
-        remark=row.remark,
-        external_id=row.external_id,
-        last_follow_up_time=row.last_follow_up_time,
-        last_effective_follow_up_time=row.last_effective_follow_up_time,
-        pool=make_name("pools", row.pool_id),
-        held_since=row.held_since or row.create_time,
-        locked=row.locked,
-        creator=row.creator,
-        etag=etag(row.version),
-        create_time=row.create_time,
-        update_time=row.update_time,
-    )
-    if row.country is not None:  # which every address has
-        message.address.CopyFrom(customer_pb2.Address(**{part: getattr(row, part) for part in _ADDRESS}))
-    if row.custom:
-        message.custom_fields.update(row.custom)
-    return message
-
-
-def _tags(row: Any) -> list[customer_pb2.CustomerTag]:
-    by_rule = set(row.rule_tags)
-    return [
-        customer_pb2.CustomerTag(
-            display_name=tag,
-            origin=customer_pb2.TAG_ORIGIN_RULE if tag in by_rule else customer_pb2.TAG_ORIGIN_MANUAL,
-        )
-        for tag in row.tags
-    ]
+    return WHOLE.message(row)
 
 
 def draft_from_proto(customer: customer_pb2.Customer) -> CustomerDraft:
     """What the creator of a customer states."""
     paths = {path for path in (*_TEXTS, *_LISTS) if getattr(customer, path)}
-    paths |= {f"address.{part}" for part in _ADDRESS if getattr(customer.address, part)}
+    paths |= {f"address.{part}" for part in ADDRESS if getattr(customer.address, part)}
     paths |= {path for path in ("kind", "status") if getattr(customer, path)}
     return CustomerDraft(
         values=_values(customer, paths),
@@ -113,7 +73,7 @@ def patch_from_proto(customer: customer_pb2.Customer, mask: FieldMask) -> Custom
     whole = "custom_fields" in paths
     parts: Iterable[str] = ()
     if "address" in paths:
-        parts = _ADDRESS if mask.paths else [part for part in _ADDRESS if getattr(customer.address, part)]
+        parts = ADDRESS if mask.paths else [part for part in ADDRESS if getattr(customer.address, part)]
     plain = {path for path in paths if path != "address" and path.partition(".")[0] != "custom_fields"}
     return CustomerPatch(
         values=_values(customer, plain | {f"address.{part}" for part in parts}),
@@ -143,6 +103,11 @@ def contact_to_proto(row: Any) -> contact_pb2.Contact:
         wechat=row.wechat,
         identity_number=row.identity_number_shown,
         primary=row.is_primary,
+        decision_role=_ROLES[row.decision_role or UNSPECIFIED],
+        influence=row.influence,
+        stance=_STANCES[row.stance or UNSPECIFIED],
+        reports_to=make_name("contacts", row.reports_to_id),
+        birthday=row.birthday.isoformat() if row.birthday is not None else "",
         remark=row.remark,
         etag=etag(row.version),
         create_time=row.create_time,
@@ -164,9 +129,14 @@ class ContactValues:
 
 def contact_draft(contact: contact_pb2.Contact) -> tuple[UUID, ContactValues]:
     """The customer of a new contact and what is stated about it."""
-    paths = {path for path in _CONTACT_CHANGEABLE if getattr(contact, path)}
-    given = ContactValues(_contact_values(contact, paths), struct_to_dict(contact.custom_fields))
+    given = new_contact(contact)
     return parse_name("customers", contact.customer, field="customer"), given
+
+
+def new_contact(contact: contact_pb2.Contact) -> ContactValues:
+    """What is stated about a new contact."""
+    paths = {path for path in _CONTACT_CHANGEABLE if getattr(contact, path)}
+    return ContactValues(_contact_values(contact, paths), struct_to_dict(contact.custom_fields))
 
 
 def contact_patch(contact: contact_pb2.Contact, mask: FieldMask) -> ContactValues:
@@ -243,4 +213,11 @@ def _value(customer: customer_pb2.Customer, path: str) -> Any:
 
 
 def _contact_values(contact: contact_pb2.Contact, paths: Iterable[str]) -> dict[str, Any]:
-    return {path: list(getattr(contact, path)) if path in _LISTS else getattr(contact, path) for path in sorted(paths)}
+    return {path: _contact_value(contact, path) for path in sorted(paths)}
+
+
+def _contact_value(contact: contact_pb2.Contact, path: str) -> Any:
+    value = getattr(contact, path)
+    if path in _CONTACT_NAMES:
+        return _CONTACT_NAMES[path].get(value, str(value))
+    return list(value) if path in _LISTS else value

@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from customers.fields import CONTACT_FIELDS
 from customers.model import Contact, Customer, KnownDepartment, KnownUser, TimelineEntry, TimelineKind
+from customers.model.purchases import Purchase, PurchaseKind
 from customers.own_fields import CONTACT_ENTITY, ENTITY
 from customers.queries import reach
 
@@ -41,6 +42,28 @@ def _contact_field(session: ServiceSession, name: str) -> Field | None:
 
 
 _OCCURRED = Field("occur_time", FieldKind.TIME, TimelineEntry.occur_time)
+CHILDREN: Mapping[PurchaseKind, str] = {
+    PurchaseKind.ORDER: "orders",
+    PurchaseKind.PAYMENT: "payments",
+    PurchaseKind.REFUND: "refunds",
+}
+"""What definitions of roll-ups call the kinds of purchases."""
+_PURCHASE_FIELDS = {
+    "amount": Field("amount", FieldKind.NUMBER, Purchase.base_amount),
+    "time": Field("time", FieldKind.TIME, Purchase.time),
+}
+"""The amount is that in the organisation's currency."""
+
+
+def _purchases(kind: PurchaseKind) -> Children:
+    return Children(
+        Purchase.__table__,
+        Purchase.customer_id,
+        lambda session, name: _PURCHASE_FIELDS.get(name),
+        where=Purchase.kind == kind,
+    )
+
+
 _REFERABLE: Mapping[str, Existing] = {
     "users": _known(KnownUser),
     "departments": _known(KnownDepartment),
@@ -67,6 +90,7 @@ CUSTOMERS = Records(
             lambda session, name: _OCCURRED if name == _OCCURRED.name else None,
             where=TimelineEntry.kind == TimelineKind.FOLLOW_UP_LOGGED,
         ),
+        **{name: _purchases(kind) for kind, name in CHILDREN.items()},
     },
 )  # fmt: skip
 """Customers. A later kind of records below them is one more entry of `children`, and a call of
@@ -79,7 +103,7 @@ CONTACTS = Records(
     referable=_REFERABLE,
     plain={
         "display_name": _TEXT, "job_title": _TEXT, "wechat": _TEXT, "remark": _TEXT, "phones": _LIST,
-        "emails": _LIST, "create_time": _TIME,
+        "emails": _LIST, "create_time": _TIME, "decision_role": _TEXT, "influence": FieldType.NUMBER, "stance": _TEXT,
     },
 )  # fmt: skip
 
@@ -87,7 +111,7 @@ ENTITIES: Mapping[str, Records] = {records.entity: records for records in (CUSTO
 
 
 def plain_values(records: Records, record: Any) -> dict[str, Any]:
-    """A record's other fields as formulas take them. Times are those of the record, in UTC."""
+    """A record's other fields as formulas take them. Times are those of the record, in any zone."""
     return {name: getattr(record, name) for name in records.plain}
 
 

@@ -1,11 +1,13 @@
 """Who looks after a customer."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from chassis.db import ServiceSession
 from chassis.errors import Invalid
-from sqlalchemy import select
+from chassis.prepared import Prepared, Sent
+from sqlalchemy import bindparam, select
 
 from customers.model import Customer, KnownUser
 
@@ -20,13 +22,25 @@ class Owner:
     department_path: str | None
 
 
+_KNOWN_USER = Prepared(select(*KnownUser.__table__.c).where(KnownUser.id == bindparam("id")).with_for_update(read=True))
+
+
 def find_owner(session: ServiceSession, user_id: UUID) -> Owner:
     """The user as an owner. Raises Invalid UNKNOWN_OWNER or INACTIVE_OWNER.
 
     The user is share-locked until the transaction ends: a department move, which rewrites the paths of users and
     then of their customers, waits for it and so misses no customer.
     """
-    user = session.scalars(select(KnownUser).where(KnownUser.id == user_id).with_for_update(read=True)).first()
+    return owner_of(session, user_id, _KNOWN_USER.first(session, id=user_id))
+
+
+def send_user(session: ServiceSession, user_id: UUID) -> Sent:
+    """Ask for the user, for `owner_of`, within a pipeline."""
+    return _KNOWN_USER.send(session, id=user_id)
+
+
+def owner_of(session: ServiceSession, user_id: UUID, user: Any | None) -> Owner:
+    """The same as `find_owner`, of what is known of the user."""
     if user is not None:
         if not user.active:
             raise Invalid("INACTIVE_OWNER", "this user may not sign in and cannot be given customers", field="owner")

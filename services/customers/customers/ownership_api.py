@@ -65,14 +65,15 @@ def _passport_to_proto(held: Passport) -> ownership_pb2.OwnershipPassport:
         customer=make_name("customers", held.customer_id),
         former_owner_share=_plain(held.policy.former_owner_share),
         decay_days=held.policy.decay_days,
-        tenures=map(_tenure_to_proto, held.tenures),
+        tenures=map(tenure_to_proto, held.tenures),
         complete=held.complete,
     )
     message.at.FromDatetime(held.at)
     return message
 
 
-def _tenure_to_proto(tenure: Tenure) -> ownership_pb2.OwnershipTenure:
+def tenure_to_proto(tenure: Tenure) -> ownership_pb2.OwnershipTenure:
+    """A time that somebody owned a customer."""
     message = ownership_pb2.OwnershipTenure(
         owner=make_name("users", tenure.owner_id), credit_share=_plain(tenure.credit), days_since=tenure.days_since
     )

@@ -7,16 +7,30 @@ from uuid import UUID
 
 from chassis.db import ServiceSession
 from chassis.errors import Invalid, NotFound
-from chassis.personal_data import Finding, Person, PersonalData, Redactor
-from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select, type_coerce
+from chassis.personal_data import Finding, FreeText, Person, PersonalData, Redactor, deleted, former
+from sqlalchemy import ColumnElement, Select, Text, cast, func, literal, or_, select, type_coerce
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from customers.facts import contact_snapshot, marks, snapshot
-from customers.model import Contact, Customer, CustomerKind, TimelineEntry
+from customers.findings import PURCHASE, Human, entry_values, finding, purchase_values
+from customers.model import (
+    Contact,
+    Customer,
+    CustomerKind,
+    PoolAllocation,
+    RecycleExtension,
+    TimelineEntry,
+    TimelineKind,
+)
+from customers.model.duplicates import CustomerMerge, MergedCustomer
 from customers.model.identity_numbers import PURPOSE
-from customers.usecases.erase_person import CONTACT, CUSTOMER, REMARK, TIMELINE, erase_person
+from customers.model.pools import HoldingChange
+from customers.model.purchases import Purchase
+from customers.model.relations import CustomerRelation
+from customers.model.tiers import ClassificationChange, TierLock
+from customers.usecases.erase_person import MERGE, TIMELINE, erase_person
 
-Human = Customer | Contact
+_OWNERS = ("owner", "previous_owner")
+"""What details of a change of hands call the owners, whom its summary names."""
 
 
 def describe(session: ServiceSession, person: Person) -> Person:
@@ -25,6 +39,7 @@ def describe(session: ServiceSession, person: Person) -> Person:
     _refuse_missing(session, person)
     found = list(_humans(session, person))
     known = Person().merged(*(_known(session, human) for human in found))
+    known = known.merged(deleted.known(session, person), _gone(session, known), former(session, known.records))
     companies = {f"customers/{human.customer_id}" for human in found if isinstance(human, Contact)}
     shared = _shared(session, known, found)
     return Person(
@@ -35,18 +50,22 @@ def describe(session: ServiceSession, person: Person) -> Person:
         emails=known.emails - shared,
         wechats=known.wechats,
         identity_numbers=known.identity_numbers,
+        usernames=known.usernames,
     )
 
 
 def find(session: ServiceSession, person: Person) -> Sequence[Finding]:
     """All that tells of a person."""
-    humans = list(_humans(session, person))
-    own = {human.name for human in humans}
     return [
-        *(_finding(session, human) for human in humans),
+        *(finding(session, human) for human in _humans(session, person)),
         *_timeline(session, person),
-        *(each for each in _remarks(session, person) if each.name not in own),
+        *_purchases(session, person),
+        *_merges(session, person),
     ]
+
+
+def _named(collection: str, key: Any) -> ColumnElement[str]:
+    return literal(f"{collection}/") + cast(key, Text)
 
 
 PERSONAL_DATA = PersonalData(
@@ -54,6 +73,20 @@ PERSONAL_DATA = PersonalData(
     describe=describe,
     find=find,
     erase=erase_person,
+    texts=(
+        FreeText(Customer.remark, place=_named("customers", Customer.id)),
+        FreeText(Customer.custom, place=_named("customers", Customer.id)),
+        FreeText(Contact.remark, place=_named("customers", Contact.customer_id)),
+        FreeText(Contact.custom, place=_named("customers", Contact.customer_id)),
+        FreeText(HoldingChange.note, place=_named("customers", HoldingChange.customer_id)),
+        FreeText(CustomerRelation.remark, place=_named("customers", CustomerRelation.from_id)),
+        FreeText(TierLock.reason, place=_named("customers", TierLock.customer_id)),
+        FreeText(ClassificationChange.reason, place=_named("customers", ClassificationChange.customer_id)),
+        FreeText(RecycleExtension.reason, place=_named("customers", RecycleExtension.customer_id)),
+        FreeText(RecycleExtension.note, place=_named("customers", RecycleExtension.customer_id)),
+        FreeText(PoolAllocation.note),
+        FreeText(PoolAllocation.options),
+    ),
     collections=frozenset({"customers", "contacts"}),
 )
 
@@ -69,6 +102,7 @@ def _refuse_missing(session: ServiceSession, person: Person) -> None:
     for collection, entity in (("customers", Customer), ("contacts", Contact)):
         ids = person.ids(collection)
         there = set(session.scalars(select(entity.id).where(entity.id.in_(ids))))
+        there |= deleted.ids(session, collection, ids)
         if ids - there:
             raise NotFound("PERSON_NOT_FOUND", "there is no such record", field="subject")
 
@@ -127,23 +161,18 @@ def _shared(session: ServiceSession, known: Person, own: Sequence[Human]) -> set
     return shared
 
 
-def _finding(session: ServiceSession, human: Human) -> Finding:
-    values = snapshot(human) if isinstance(human, Customer) else contact_snapshot(human)
-    number = human.identity_number(session.data_keys)
-    return Finding(
-        kind=CUSTOMER if isinstance(human, Customer) else CONTACT,
-        name=human.name,
-        values=values | ({"identity_number": number} if number else {}),
-        marks=marks(session.data_keys, human),
-    )
+def _gone(session: ServiceSession, known: Person) -> Person:
+    """The records that became one with the person's."""
+    merged = select(MergedCustomer.id).where(MergedCustomer.customer_id.in_(known.ids("customers")))
+    return Person(records=frozenset(f"customers/{key}" for key in session.scalars(merged)))
 
 
 def _timeline(session: ServiceSession, person: Person) -> Iterator[Finding]:
     """What happened with the person, and what elsewhere names the person."""
     anywhere, there = Redactor(person), Redactor(person, names=True)
     own, places = person.ids("customers"), person.place_ids("customers")
-    text = func.concat(TimelineEntry.summary, " ", cast(TimelineEntry.details, Text))
-    matches: list[ColumnElement[bool]] = [TimelineEntry.customer_id.in_(own)]
+    text = func.concat(TimelineEntry.summary, " ", TimelineEntry.resource, " ", cast(TimelineEntry.details, Text))
+    matches: list[ColumnElement[bool]] = [TimelineEntry.customer_id.in_(own), *_held_by(person)]
     matches += [text.regexp_match(anywhere.pattern, "i")] if anywhere.pattern else []
     if there.pattern:
         matches.append(TimelineEntry.customer_id.in_(places) & text.regexp_match(there.pattern, "i"))
@@ -151,31 +180,44 @@ def _timeline(session: ServiceSession, person: Person) -> Iterator[Finding]:
         yield Finding(
             kind=TIMELINE,
             name=f"timelineEntries/{entry.id}",
-            values=_entry_values(entry),
-            about=person.records if entry.customer_id in places else frozenset(),
+            values=entry_values(entry),
+            about=person.records if entry.customer_id in places or _names_user(entry, person) else frozenset(),
             marks=frozenset(mark for mark in person.marks if _mentions(person.only(mark), entry)),
         )
 
 
-def _entry_values(entry: TimelineEntry) -> dict[str, Any]:
-    keys = ("kind", "source", "resource", "actor", "summary", "details", "occur_time")
-    return {"customer": f"customers/{entry.customer_id}", **{key: getattr(entry, key) for key in keys}}
+def _held_by(person: Person) -> list[ColumnElement[bool]]:
+    """Entries that name a user as the owner of a customer, or the former one."""
+    users = sorted(f"users/{key}" for key in person.ids("users"))
+    changed = TimelineEntry.kind == TimelineKind.OWNER_CHANGED
+    return [changed & TimelineEntry.details[key].astext.in_(users) for key in _OWNERS] if users else []
+
+
+def _names_user(entry: TimelineEntry, person: Person) -> bool:
+    return not person.records.isdisjoint(str(entry.details.get(key)) for key in _OWNERS)
 
 
 def _mentions(person: Person, entry: TimelineEntry) -> bool:
     redactor = Redactor(person)
-    return redactor.mentions(entry.summary) or redactor.value(entry.details) != entry.details
+    return any(redactor.mentions(text) for text in (entry.summary, entry.resource)) or (
+        redactor.value(entry.details) != entry.details
+    )
 
 
-def _remarks(session: ServiceSession, person: Person) -> Iterator[Finding]:
-    """Remarks on others that tell a number or address of the person."""
-    redactor = Redactor(person)
-    if not redactor.pattern:
-        return
-    kinds: tuple[type[Human], ...] = (Customer, Contact)
-    for entity in kinds:
-        statement: Select[Any] = (
-            select(entity).where(entity.remark.regexp_match(redactor.pattern, "i")).order_by(entity.id)
-        )
-        for one in session.scalars(statement):
-            yield Finding(REMARK, one.name, {"remark": one.remark}, about=person.records, marks=person.marks)
+def _purchases(session: ServiceSession, person: Person) -> Iterator[Finding]:
+    """What the person bought, which is kept as the law demands of accounting records: it names nobody."""
+    own = select(Purchase).where(Purchase.customer_id.in_(person.ids("customers"))).order_by(Purchase.id)
+    for purchase in session.scalars(own):
+        yield Finding(PURCHASE, f"purchases/{purchase.id}", purchase_values(purchase), person.records, retained=True)
+
+
+def _merges(session: ServiceSession, person: Person) -> Iterator[Finding]:
+    """What is kept to take merges back and tells of the person."""
+    redactor, own = Redactor(person), person.ids("customers")
+    written = cast(CustomerMerge.snapshot, Text)
+    same: list[ColumnElement[bool]] = [CustomerMerge.customer_id.in_(own), CustomerMerge.other_ids.overlap(list(own))]
+    same += [written.regexp_match(redactor.pattern, "i")] if redactor.pattern else []
+    same += [written.contains(str(key)) for key in sorted(person.ids("contacts"))]
+    kept = select(CustomerMerge).where(CustomerMerge.snapshot.is_not(None), or_(*same)).order_by(CustomerMerge.id)
+    for merge in session.scalars(kept):
+        yield Finding(MERGE, merge.name, {"snapshot": merge.snapshot}, person.records, person.marks, whole=False)

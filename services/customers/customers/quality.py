@@ -27,7 +27,12 @@ DEFAULT_WEIGHTS: Mapping[str, Mapping[str, int]] = {
 def weights_of(session: ServiceSession) -> dict[str, Mapping[str, int]]:
     """The weights by kind."""
     stored = session.execute(select(QualityWeights.kind, QualityWeights.weights)).all()
-    return dict(DEFAULT_WEIGHTS) | {row.kind: row.weights for row in stored}
+    return with_defaults({row.kind: row.weights for row in stored})
+
+
+def with_defaults(stored: Mapping[str, Mapping[str, int]]) -> dict[str, Mapping[str, int]]:
+    """The weights by kind, given those that the company has set."""
+    return dict(DEFAULT_WEIGHTS) | dict(stored)
 
 
 class Scorer:

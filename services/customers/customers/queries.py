@@ -1,10 +1,12 @@
-"""Reads: what a caller may see of customers, contacts and timelines.
+"""Reads: what a caller may see of customers and contacts. For timelines see `customers.timeline_queries`.
 
 Rows for the wire are plain rows, not entities: a list has no use for what the unit of work costs.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -13,32 +15,38 @@ from chassis.custom_filters import dynamic_field
 from chassis.db import ServiceSession
 from chassis.errors import DomainError, Invalid, NotFound
 from chassis.field_rules import may_read
-from chassis.filters import FieldRegistry
+from chassis.filters import Field, FieldRegistry
+from chassis.frequencies import FrequentValues
 from chassis.names import make_name
 from chassis.paging import Page, SortKey
 from chassis.prepared import Prepared
-from chassis.sharing import ANY_LEVEL, COLLABORATION, Reachable
+from chassis.sharing import ANY_LEVEL, COLLABORATION, Place, Reachable
 from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, func, literal, or_, select, true, union_all
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY
 
+from customers.dynamic_fields import insight_field, is_insight, record_field
 from customers.fields import CONTACT_FIELDS, CUSTOMER_FIELDS
-from customers.model import Contact, Customer, TimelineEntry, TimelineKind
+from customers.model import Contact, Customer
 from customers.model.duplicates import MergedCustomer
 from customers.model.identity_numbers import PURPOSE
 from customers.own_fields import CONTACT_ENTITY, ENTITY
-from customers.timeline import EVERYTHING, Narrowing
+from customers.theatres.following import FOLLOWERS
 
 MAX_BATCH = 200
+PURCHASES = "purchase.read"
+"""What it takes to see what customers bought."""
 
-_CREDIT_CODE = re.compile("[0-9A-Z]{18}")
+_CREDIT_CODE = re.compile("[0-9A-Z]{2}[0-9]{6}[0-9A-Z]{10}")
 _IDENTITY_NUMBER = re.compile("[0-9]{17}[0-9X]|[A-Z]{1,3}[0-9]{6,10}")
+_MOST_BY_CONTACTS = 1_000
+"""How many contacts bring their customers into a list that is searched."""
 _KEPT_INSIDE = {"name_key", "search_text", "grams", "identity_number_sealed", "identity_number_index"}
 _TABLE = Customer.__table__
 CUSTOMERS = select(*[column for column in _TABLE.columns if column.key not in _KEPT_INSIDE])
 # Made once: to make a statement and find it in SQLAlchemy's cache costs more than to run it.
 _ONE_CUSTOMER = Prepared(CUSTOMERS.where(_TABLE.c.id == bindparam("id")))
-_SOME_CUSTOMERS = CUSTOMERS.where(_TABLE.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
-_CONTACTS = select(*[column for column in Contact.__table__.columns if column.key not in _KEPT_INSIDE])
+_SOME_CUSTOMERS = Prepared(CUSTOMERS.where(_TABLE.c.id == any_(bindparam("ids", type_=ARRAY(Uuid)))))
+CONTACTS = select(*[column for column in Contact.__table__.columns if column.key not in _KEPT_INSIDE])
 REACHABLE = Reachable(
     entity=ENTITY,
     id=Customer.id,
@@ -49,16 +57,20 @@ REACHABLE = Reachable(
         "customer.export": ANY_LEVEL,
         "contact.read": ANY_LEVEL,
         "follow_up.read": ANY_LEVEL,
-        "purchase.read": ANY_LEVEL,
+        PURCHASES: ANY_LEVEL,
         "customer.update": COLLABORATION,
         "contact.create": COLLABORATION,
         "contact.update": COLLABORATION,
         "follow_up.create": COLLABORATION,
         "interaction.record": COLLABORATION,
     },
+    followers=FOLLOWERS,
 )
 """Which customers a caller reaches, follow-ups included, which are reached by their customers elsewhere. Deleting,
-giving away and sharing are opened by no share."""
+giving away and sharing are opened by no share, nor by following beside the owner."""
+BY_OWNER = replace(REACHABLE, followers=None)
+"""The same by owner or share alone."""
+_FREQUENT_GRAMS = FrequentValues("customer", "grams")
 _NEWEST = SortKey(Customer.update_time, descending=True, nullable=False)
 _BY_ID = SortKey(Customer.id, descending=True, nullable=False)
 
@@ -73,7 +85,7 @@ def get_customer(session: ServiceSession, customer_id: UUID) -> Any:
     row = _ONE_CUSTOMER.first(session, id=customer_id)
     if row is None:
         raise _absent(session, customer_id)
-    if not REACHABLE.reaches(session, "customer.read", *_place(row)):
+    if not REACHABLE.reaches(session, "customer.read", *place_of(row)):
         raise no_customer()
     return row
 
@@ -90,7 +102,7 @@ def _absent(session: ServiceSession, customer_id: UUID) -> NotFound:
     """The refusal of a customer that is not there. Whoever may read what it was merged into is told of that."""
     into = merged_into(session, customer_id)
     row = _ONE_CUSTOMER.first(session, id=into) if into is not None else None
-    if row is None or not REACHABLE.reaches(session, "customer.read", *_place(row)):
+    if row is None or not REACHABLE.reaches(session, "customer.read", *place_of(row)):
         return no_customer()
     name = make_name("customers", into)
     return NotFound("CUSTOMER_MERGED", f"this customer was merged into {name}: ask for that one", merged_into=name)
@@ -103,7 +115,7 @@ def any_customer(session: ServiceSession, customer_id: UUID) -> Any:
 
 def rows_of(session: ServiceSession, ids: Sequence[UUID]) -> list[Any]:
     """Customers as rows, in the order asked. For callers that judge by themselves."""
-    rows = {row.id: row for row in session.connection().execute(_SOME_CUSTOMERS, {"ids": list(ids)})}
+    rows = {row.id: row for row in _SOME_CUSTOMERS.all(session, ids=list(ids))}
     return [rows[key] for key in ids if key in rows]
 
 
@@ -112,9 +124,9 @@ def batch_get_customers(session: ServiceSession, ids: Sequence[UUID]) -> list[An
     if len(ids) > MAX_BATCH:
         raise Invalid("TOO_MANY_NAMES", f"ask for at most {MAX_BATCH} customers at once", field="names")
     scope = session.caller.scope("customer.read")
-    rows = {row.id: row for row in session.connection().execute(_SOME_CUSTOMERS, {"ids": list(ids)})}
+    rows = {row.id: row for row in _SOME_CUSTOMERS.all(session, ids=list(ids))}
     found = {key: row for key, row in rows.items() if scope.reaches(row.owner_id, row.owner_department_path)}
-    found |= {key: rows[key] for key in REACHABLE.shared(session, "customer.read", rows.keys() - found.keys())}
+    found |= {key: rows[key] for key in REACHABLE.opened_to(session, "customer.read", rows.keys() - found.keys())}
     return [found[key] for key in dict.fromkeys(ids) if key in found]
 
 
@@ -135,42 +147,86 @@ def lock_customer(
     customer: Customer | None = session.scalars(statement.with_for_update()).first()
     if customer is None:
         row = _ONE_CUSTOMER.first(session, id=customer_id)
-        place = _place(row) if row is not None else None
+        place = place_of(row) if row is not None else None
         raise REACHABLE.refusal(session, permission, read, place, missing or no_customer())
     return customer
 
 
-def refusal_of(session: ServiceSession, permission: str, row: Any | None) -> DomainError:
+def refusal_of(
+    session: ServiceSession, permission: str, row: Any | None, missing: DomainError | None = None
+) -> DomainError:
     """What a change of a customer is refused with that a permission does not reach; None if there is no such row."""
-    return REACHABLE.refusal(
-        session, permission, "customer.read", _place(row) if row is not None else None, no_customer()
-    )
+    place = place_of(row) if row is not None else None
+    return REACHABLE.refusal(session, permission, "customer.read", place, missing or no_customer())
 
 
-def _place(row: Any) -> tuple[UUID, UUID | None, str | None]:
+def place_of(row: Any) -> Place:
+    """By what a customer, given as a row, is reached."""
     return row.id, row.owner_id, row.owner_department_path
 
 
 def listed(
-    session: ServiceSession, conditions: Any, query: str, permission: str = "customer.read"
+    session: ServiceSession,
+    conditions: Any,
+    query: str,
+    permission: str = "customer.read",
+    *,
+    frequent: Set[int] = frozenset(),
 ) -> ColumnElement[bool]:
-    """What a list, a count and an export of customers alike are made of."""
+    """What a list, a count and an export of customers alike are made of. `frequent` is that of `search.matches`."""
     return and_(
         reach(session, permission),
         registry(session).where(conditions, caller=session.caller),
-        _found_by(session, query),
+        or_(found_by(session, query, frequent=frequent), *_found_by_contacts(session, query)),
     )
 
 
-def _found_by(session: ServiceSession, query: str) -> ColumnElement[bool]:
+def sees_whole(session: ServiceSession) -> bool:
+    """Whether the caller sees customers' phone numbers and e-mail addresses as they are."""
+    return may_read(session.caller, ENTITY, "phones") and may_read(session.caller, ENTITY, "emails")
+
+
+def found_by(
+    session: ServiceSession, query: str, *, field: str = "search", frequent: Set[int] = frozenset()
+) -> ColumnElement[bool]:
+    """Whether a customer is found by a query, as far as the caller may know. The empty query finds all.
+
+    Raises Invalid SEARCH_TOO_LONG for the field of the request.
+    """
     caller, code = session.caller, query.strip().upper()
     person = _bearing_identity_number(session, code)
     if _CREDIT_CODE.fullmatch(code) and may_read(caller, ENTITY, "credit_code"):
         return or_(Customer.credit_code == code, *person)
     # Whoever does not see whole numbers and addresses must not find out by their parts either.
-    whole = may_read(caller, ENTITY, "phones") and may_read(caller, ENTITY, "emails")
-    within = None if whole else search.public_part(Customer.search_text, Customer.display_name)
-    return or_(search.matches(query, Customer.grams, Customer.search_text, within=within), *person) if code else true()
+    within = None if sees_whole(session) else search.public_part(Customer.search_text, Customer.display_name)
+    matches = search.matches(query, Customer.grams, Customer.search_text, within=within, field=field, frequent=frequent)
+    return or_(matches, *person) if code else true()
+
+
+def contact_found_by(session: ServiceSession, query: str, *, field: str = "search") -> ColumnElement[bool]:
+    """Whether a contact is found by a query, as far as the caller may know. Raises Invalid SEARCH_TOO_LONG."""
+    within = None if sees_contacts_whole(session) else search.public_part(Contact.search_text)
+    return search.matches(query, Contact.grams, Contact.search_text, within=within, field=field)
+
+
+def sees_contacts_whole(session: ServiceSession) -> bool:
+    """Whether the caller sees contacts' phone numbers and e-mail addresses as they are."""
+    return all(may_read(session.caller, CONTACT_ENTITY, field) for field in ("phones", "emails"))
+
+
+def _found_by_contacts(session: ServiceSession, query: str) -> list[ColumnElement[bool]]:
+    """Whether a customer has a contact that the caller may see and a query finds.
+
+    Their customers are looked up first: as a part of the list's statement, the planner would read all customers for
+    them.
+    """
+    if not any(map(search.grams, search.words(query))) or not session.caller.granted("contact.read"):
+        return []
+    found = select(Contact.customer_id).where(contact_found_by(session, query))
+    if not session.caller.scope("contact.read").everything:
+        found = found.join(Customer, Customer.id == Contact.customer_id).where(reach(session, "contact.read"))
+    owners = sorted(set(session.scalars(found.limit(_MOST_BY_CONTACTS))))
+    return [Customer.id == any_(literal(owners, ARRAY(Uuid)))] if owners else []
 
 
 def _bearing_identity_number(session: ServiceSession, number: str) -> list[ColumnElement[bool]]:
@@ -195,14 +251,28 @@ def select_customers(
 
 
 def list_customers(
-    session: ServiceSession, *, conditions: Any, query: str, order_by: Sequence[Any], page_size: int, page_token: str
+    session: ServiceSession,
+    *,
+    conditions: Any,
+    query: str,
+    order_by: Sequence[Any],
+    page_size: int,
+    page_token: str,
+    columns: frozenset[str] | None = None,
 ) -> Page[Any]:
-    """A page of customers as rows."""
+    """A page of customers as rows, of some columns alone if any are named."""
     size = paging.page_size(page_size)
     keys = registry(session).order(order_by, [_NEWEST], _BY_ID, caller=session.caller)
-    statement = CUSTOMERS.where(listed(session, conditions, query))
+    frequent = _FREQUENT_GRAMS.of(session) if query else frozenset()
+    wanted = CUSTOMERS if columns is None else _select_columns(columns)
+    statement = wanted.where(listed(session, conditions, query, frequent=frequent))
     mark = paging.fingerprint("customers", conditions, query, order_by)
     return paging.fetch_page(session, statement, keys, size, page_token, mark)
+
+
+@lru_cache(1000)
+def _select_columns(names: frozenset[str]) -> Select[Any]:
+    return select(*[column for column in _TABLE.columns if column.key in names])
 
 
 def count_customers(session: ServiceSession, *, conditions: Any, query: str) -> int:
@@ -210,48 +280,25 @@ def count_customers(session: ServiceSession, *, conditions: Any, query: str) -> 
     return session.scalar(select(func.count()).select_from(Customer).where(listed(session, conditions, query))) or 0
 
 
-def list_timeline(
-    session: ServiceSession,
-    customer_id: UUID,
-    *,
-    kinds: Sequence[str],
-    narrowing: Narrowing = EVERYTHING,
-    page_size: int,
-    page_token: str,
-) -> Page[Any]:
-    """A page of what happened with a customer, newest first, as rows. Raises NotFound like `get_customer`."""
-    _require_customer(session, customer_id)
-    return timeline_of_visible(
-        session, customer_id, kinds=kinds, narrowing=narrowing, page_size=page_size, page_token=page_token
-    )
-
-
-def timeline_of_visible(
-    session: ServiceSession,
-    customer_id: UUID,
-    *,
-    kinds: Sequence[str] = (),
-    narrowing: Narrowing = EVERYTHING,
-    page_size: int,
-    page_token: str = "",
-) -> Page[Any]:
-    """The same for a customer that the caller is known to see."""
-    size = paging.page_size(page_size)
-    entries = union_all(_stored_entries(customer_id, kinds), _creation(customer_id, kinds)).subquery("entry")
-    keys = [SortKey(entries.c[key], descending=True, nullable=False) for key in ("occur_time", "id")]
-    mark = paging.fingerprint("timeline", str(customer_id), *kinds, narrowing.mark)
-    statement = select(*entries.c).where(narrowing.met(entries.c))
-    return paging.fetch_page(session, statement, keys, size, page_token, mark)
-
-
 def get_contact(session: ServiceSession, contact_id: UUID) -> Any:
     """A contact as a row. Raises NotFound if there is none that the caller may see."""
-    row = session.execute(
-        _CONTACTS.join(Customer).where(Contact.id == contact_id, reach(session, "contact.read"))
-    ).first()
+    row = session.execute(visible_contacts(session).where(Contact.id == contact_id)).first()
     if row is None:
         raise no_contact()
     return row
+
+
+def visible_contacts(session: ServiceSession) -> Select[Any]:
+    """The contacts that the caller may see, as rows, together with their customers."""
+    return CONTACTS.join(Customer).where(reach(session, "contact.read"))
+
+
+def batch_get_contacts(session: ServiceSession, ids: Sequence[UUID]) -> list[Any]:
+    """Those of the contacts that exist and are visible, as rows, each once, in the order asked."""
+    if len(ids) > MAX_BATCH:
+        raise Invalid("TOO_MANY_NAMES", f"ask for at most {MAX_BATCH} contacts at once", field="names")
+    found = {row.id: row for row in session.execute(visible_contacts(session).where(Contact.id.in_(ids)))}
+    return [found[key] for key in dict.fromkeys(ids) if key in found]
 
 
 def lock_contact(session: ServiceSession, contact_id: UUID, permission: str) -> Contact:
@@ -273,7 +320,7 @@ def list_contacts(
     size = paging.page_size(page_size)
     if not 1 <= len(customer_ids) <= MAX_BATCH:
         raise Invalid("INVALID_CUSTOMERS", f"name from 1 to {MAX_BATCH} customers", field="customers")
-    statement = _CONTACTS.join(Customer).where(Contact.customer_id.in_(customer_ids), reach(session, "contact.read"))
+    statement = visible_contacts(session).where(Contact.customer_id.in_(customer_ids))
     if conditions is not None:
         statement = statement.where(contact_registry(session).where(conditions, caller=session.caller))
     keys = [
@@ -281,17 +328,28 @@ def list_contacts(
         SortKey(Contact.is_primary, descending=True, nullable=False),
         SortKey(Contact.id, nullable=False),
     ]
-    mark = paging.fingerprint("contacts", conditions or "", *map(str, customer_ids))
-    return paging.fetch_page(session, statement, keys, size, page_token, mark)
+    return paging.fetch_page(session, statement, keys, size, page_token, contacts_mark(customer_ids, conditions))
+
+
+def contacts_mark(customer_ids: Sequence[UUID], conditions: Any = None) -> str:
+    """What the tokens of such a list are marked with."""
+    return paging.fingerprint("contacts", conditions or "", *map(str, customer_ids))
 
 
 def registry(session: ServiceSession) -> FieldRegistry:
-    """The fields of customers, the company's own included."""
+    """The fields of customers, the company's own included, and what purchases say as far as the caller may see them."""
     return FieldRegistry(
         CUSTOMER_FIELDS,
-        dynamic=lambda name: dynamic_field(session, ENTITY, name, Customer.custom),
+        dynamic=lambda name: record_field(session, name) or _insight(session, name),
         entity=ENTITY,
     )
+
+
+def _insight(session: ServiceSession, name: str) -> Field | None:
+    if not is_insight(name):
+        return None
+    everything = session.caller.scope(PURCHASES).everything
+    return insight_field(session, name, None if everything else reach(session, PURCHASES))
 
 
 def contact_registry(session: ServiceSession) -> FieldRegistry:
@@ -301,33 +359,6 @@ def contact_registry(session: ServiceSession) -> FieldRegistry:
         dynamic=lambda name: dynamic_field(session, CONTACT_ENTITY, name, Contact.custom),
         entity=CONTACT_ENTITY,
     )
-
-
-def _require_customer(session: ServiceSession, customer_id: UUID) -> None:
-    statement = select(Customer.id).where(Customer.id == customer_id, reach(session, "customer.read"))
-    if session.scalar(statement) is None:
-        raise no_customer()
-
-
-def _stored_entries(customer_id: UUID, kinds: Sequence[str]) -> Select[Any]:
-    wanted = TimelineEntry.kind.in_(kinds) if kinds else true()
-    return select(*TimelineEntry.__table__.columns).where(TimelineEntry.customer_id == customer_id, wanted)
-
-
-def _creation(customer_id: UUID, kinds: Sequence[str]) -> Select[Any]:
-    """The entry that every customer begins with. It is no row of its own, since there is one for each customer."""
-    wanted = literal(not kinds or TimelineKind.CUSTOMER_CREATED in kinds)
-    return select(
-        Customer.id,
-        Customer.id.label("customer_id"),
-        literal(str(TimelineKind.CUSTOMER_CREATED)).label("kind"),
-        literal("customers").label("source"),
-        literal(f"customers/{customer_id}").label("resource"),
-        Customer.creator.label("actor"),
-        Customer.display_name.label("summary"),
-        literal({}, JSONB).label("details"),
-        Customer.create_time.label("occur_time"),
-    ).where(Customer.id == customer_id, wanted)
 
 
 def no_customer() -> NotFound:

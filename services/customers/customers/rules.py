@@ -5,11 +5,14 @@ One pure function per field, see `chassis.rules`.
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
+from enum import StrEnum
 from functools import partial
 from typing import Any
 
 from chassis import formats
 from chassis.errors import Invalid, Violation
+from chassis.names import parse_optional_name
 from chassis.rules import (
     Rule,
     choice,
@@ -23,14 +26,14 @@ from chassis.rules import (
 )
 from chassis.rules import apply as judge
 
-from customers.model import CustomerKind, CustomerStatus
+from customers.model import CustomerKind, CustomerStatus, DecisionRole, RelationKind, Stance
+from customers.model.decisions import MOST_INFLUENCE
 
 __all__ = [
     "CONTACT_RECORD_RULES",
     "CONTACT_RULES",
     "CUSTOMER_RECORD_RULES",
     "CUSTOMER_RULES",
-    "LEVELS",
     "TRANSFER_RULES",
     "apply",
     "column",
@@ -50,16 +53,19 @@ MAX_TAGS = 50
 MAX_TAG = 50
 MAX_REMARK = 5_000
 
-LEVELS = ("A", "B", "C", "D", "E")
+_LEVEL = re.compile(r"[\w-]{1,20}")
+UNSPECIFIED = "UNSPECIFIED"
+"""What a choice is called on the wire that nobody has made."""
 
+_EARLIEST_BIRTH = date(1900, 1, 1)
 _COUNTRY = re.compile(r"[A-Z]{2}")
 
 
 def level(value: str) -> str | None:
-    """A level, A to E."""
+    """A level in the form of a tier's code. Which tiers there are, see `customers.tiers.vocabulary`."""
     text = value.strip().upper()
-    if text and text not in LEVELS:
-        raise Invalid("INVALID_LEVEL", f"a level is one of {', '.join(LEVELS)}")
+    if text and not _LEVEL.fullmatch(text):
+        raise Invalid("INVALID_LEVEL", "a level is the code of a tier: 1 to 20 letters, digits, - and _")
     return text or None
 
 
@@ -84,6 +90,38 @@ def tags(values: Sequence[str]) -> list[str]:
     return sorted(cleaned)
 
 
+def optional_choice(value: str, *, values: type[StrEnum], reason: str) -> str | None:
+    """One of the names of an enumeration, or none."""
+    return choice(value, values=values, reason=reason) if value and value != UNSPECIFIED else None
+
+
+def influence(value: int | str) -> int | None:
+    """A weight from 1 to 5; 0 for none."""
+    text = str(value).strip()
+    if text in ("", "0"):
+        return None
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= MOST_INFLUENCE:
+        raise Invalid("OUT_OF_RANGE", f"influence goes from 1 to {MOST_INFLUENCE}")
+    return int(text)
+
+
+def birthday(value: str) -> date | None:
+    """A day of birth, as `YYYY-MM-DD`."""
+    day = optional_date(value)
+    if day is not None and day < _EARLIEST_BIRTH:
+        raise Invalid("INVALID_DATE", "nobody who was born then is alive")
+    return day
+
+
+def optional_date(value: str) -> date | None:
+    """A day, as `YYYY-MM-DD`."""
+    text = value.strip()
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise Invalid("INVALID_DATE", "a day is written as YYYY-MM-DD") from None
+
+
 CUSTOMER_RULES: Mapping[str, Rule] = {
     "kind": partial(choice, values=CustomerKind, reason="INVALID_KIND"),
     "display_name": partial(required_text, maximum=MAX_NAME),
@@ -102,7 +140,7 @@ CUSTOMER_RULES: Mapping[str, Rule] = {
     "address.street": partial(optional_text, maximum=300),
     "address.postal_code": partial(optional_text, maximum=20),
     "tags": tags,
-    "remark": partial(optional_text, maximum=MAX_REMARK),
+    "remark": partial(optional_text, maximum=MAX_REMARK, lines=True),
     "external_id": partial(optional_text, maximum=100),
 }
 """The rule of each field that a caller or a file states, by its path on the wire."""
@@ -117,20 +155,36 @@ CONTACT_RULES: Mapping[str, Rule] = {
     "emails": emails,
     "wechat": partial(optional_text, maximum=100),
     "primary": bool,
-    "remark": partial(optional_text, maximum=MAX_REMARK),
+    "decision_role": partial(optional_choice, values=DecisionRole, reason="INVALID_DECISION_ROLE"),
+    "influence": influence,
+    "stance": partial(optional_choice, values=Stance, reason="INVALID_STANCE"),
+    "birthday": birthday,
+    "remark": partial(optional_text, maximum=MAX_REMARK, lines=True),
 }
 """The same for contacts, in files as well."""
 
-CONTACT_RECORD_RULES: Mapping[str, Rule] = {**CONTACT_RULES, "identity_number": identity_number}
-"""The same for contacts."""
+CONTACT_RECORD_RULES: Mapping[str, Rule] = {
+    **CONTACT_RULES,
+    "identity_number": identity_number,
+    "reports_to": partial(parse_optional_name, "contacts", field="reports_to"),
+}
+"""The same for contacts, and whom they report to."""
 
-TRANSFER_RULES: Mapping[str, Rule] = {"reason": partial(optional_text, maximum=500)}
+RELATION_RULES: Mapping[str, Rule] = {
+    "kind": partial(choice, values=RelationKind, reason="INVALID_RELATION_KIND"),
+    "valid_from": optional_date,
+    "valid_until": optional_date,
+    "remark": partial(optional_text, maximum=MAX_REMARK, lines=True),
+}
+"""The same for how customers stand to one another."""
+
+TRANSFER_RULES: Mapping[str, Rule] = {"reason": partial(optional_text, maximum=500, lines=True)}
 """The same for a change of owner."""
 
 
 def column(path: str) -> str:
     """The column that keeps the field."""
-    return "is_primary" if path == "primary" else path.removeprefix("address.")
+    return {"primary": "is_primary", "reports_to": "reports_to_id"}.get(path) or path.removeprefix("address.")
 
 
 def apply(rules: Mapping[str, Rule], values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Violation]]:
@@ -157,5 +211,8 @@ def without_mask(values: Mapping[str, Any], shown: str | None) -> Mapping[str, A
 
 def with_country(stored: dict[str, Any]) -> dict[str, Any]:
     """The values, with China as the country of an address that names none."""
-    addressed = any(stored.get(part) for part in ("province", "city", "district", "street", "postal_code"))
-    return stored | {"country": "CN"} if addressed and not stored.get("country") else stored
+    get = stored.get
+    if get("country"):
+        return stored
+    addressed = get("province") or get("city") or get("district") or get("street") or get("postal_code")
+    return stored | {"country": "CN"} if addressed else stored

@@ -1,15 +1,19 @@
 """The rules of tags: which customers each is set on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from chassis.db import ServiceSession
+from chassis.prepared import Prepared
 from sqlalchemy import ColumnElement, func, select
 
 from customers.model import Customer
 from customers.model.tags import Tag
 from customers.pools.conditions import met
+
+_RULES = Prepared(select(Tag.display_name, Tag.rule).where(Tag.rule.is_not(None)).order_by(Tag.id))
 
 Tags = tuple[list[str], list[str]]
 """All tags of a customer, and those of them that rules have set."""
@@ -24,8 +28,12 @@ class TagRules:
     @classmethod
     def read(cls, session: ServiceSession) -> "TagRules":
         """The rules of all tags that have one."""
-        tags = session.execute(select(Tag.display_name, Tag.rule).where(Tag.rule.is_not(None)).order_by(Tag.id))
-        return cls([(tag.display_name, met(session, tag.rule)) for tag in tags])
+        return cls.of(session, [(tag.display_name, tag.rule) for tag in _RULES.all(session)])
+
+    @classmethod
+    def of(cls, session: ServiceSession, rules: Iterable[tuple[str, Mapping[str, Any]]]) -> "TagRules":
+        """The same rules that were read otherwise, by the names of their tags, in the order of the tags' ids."""
+        return cls([(name, met(session, rule)) for name, rule in rules])
 
     def changes(self, session: ServiceSession, ids: Sequence[UUID], *, sweep: bool = False) -> dict[UUID, Tags]:
         """What the rules change of some customers' tags. What somebody has set stays, and stays set by hand.

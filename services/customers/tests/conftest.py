@@ -10,23 +10,16 @@ import pytest
 from chassis.callers import Caller, Reach
 from chassis.clock import FixedClock
 from chassis.db import Database
+from chassis.encryption import DataKeys, new_key
 from chassis.names import new_id
 from chassis.testing import make_caller
+from chassis.testing.databases import Emptying
 from chassis.testing.plugin import MakeDatabase
 from customers.main import SERVICE
 from customers.model import KnownUser
 from sqlalchemy import text
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
-
-TABLES = (
-    "tag, quality_weights, field_template, custom_serial, customer, contact, timeline_entry, known_user, "
-    "known_department, outbox, audit_entry, custom_field, record_share, pool, pool_member, pool_rule_version, "
-    "pool_view, holding_change, pool_allocation, pool_allocation_item, pool_fairness, "
-    "pool_allocation_setting, customer_standing, recycle_run, recycle_warning, recycle_extension, purchase, "
-    "rfm_run, rfm_score, ownership_policy, job, duplicate_settings, duplicate_group, duplicate_member, "
-    "duplicate_key, customer_merge, merged_customer, merged_row"
-)
 
 
 @pytest.fixture(scope="module")
@@ -35,18 +28,29 @@ def clock() -> FixedClock:
 
 
 @pytest.fixture(scope="module")
-def module_database(make_database: MakeDatabase, clock: FixedClock) -> Iterator[Database]:
-    database = Database("customers", make_database("customers", SERVICE.migrations), clock=clock)
-    yield database
+def fresh(make_database: MakeDatabase, clock: FixedClock) -> Iterator[tuple[Database, Emptying]]:
+    keys = DataKeys.parse(f"test:{new_key()}")
+    database = Database("customers", make_database("customers", SERVICE.migrations), clock=clock, data_keys=keys)
+    with database.engine.connect() as connection:
+        emptying = Emptying(connection)
+    yield database, emptying
     database.dispose()
 
 
+@pytest.fixture(scope="module")
+def module_database(fresh: tuple[Database, Emptying]) -> Database:
+    return fresh[0]
+
+
 @pytest.fixture
-def database(module_database: Database, clock: FixedClock) -> Database:
+def database(fresh: tuple[Database, Emptying], clock: FixedClock) -> Database:
+    database, emptying = fresh
     clock.set(NOON)
-    with module_database.engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE"))
-    return module_database
+    with database.engine.begin() as connection:
+        emptying.empty(connection)
+        connection.execute(text("DELETE FROM tier WHERE creator <> 'services/customers'"))
+        connection.execute(text("UPDATE tier SET rule = NULL, archived = false, version = 1"))
+    return database
 
 
 @dataclass

@@ -5,6 +5,7 @@ from uuid import uuid4
 import grpc
 import pytest
 from chassis.callers import Reach
+from chassis.encryption import new_key
 from chassis.names import new_id
 from chassis.testing.edge import running
 from crm.common.v1 import custom_field_pb2, filter_pb2
@@ -31,7 +32,10 @@ GRANTS = {
 
 @pytest.fixture(scope="module")
 def edge(make_database):
-    with running([SERVICE], {"customers": make_database("customers", SERVICE.migrations)}) as edge:
+    environment = {"DATA_KEYS": f"test:{new_key()}"}
+    with running(
+        [SERVICE], {"customers": make_database("customers", SERVICE.migrations)}, environment=environment
+    ) as edge:
         yield edge
 
 
@@ -47,7 +51,7 @@ class Client:
 
     def __getattr__(self, method):
         stub = next(stub for stub in self.stubs if hasattr(stub, method))
-        return lambda request: getattr(stub, method)(request, metadata=self.metadata, timeout=10)
+        return lambda request: getattr(stub, method)(request, metadata=self.metadata, timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -163,9 +167,46 @@ def test_a_list_is_filtered_sorted_and_paged(client):
     assert client.CountCustomers(customer_service_pb2.CountCustomersRequest(filter=both)).count == 3
 
 
+def only(customer, fields):
+    """A customer with some of its fields."""
+    part = customer_pb2.Customer()
+    part.CopyFrom(customer)
+    for present, _ in customer.ListFields():
+        if present.name not in fields:
+            part.ClearField(present.name)
+    return part
+
+
+def test_a_list_answers_the_fields_that_are_asked_for_alone(client):
+    given = {"level": "A", "industry": "软件", "phones": ["13912345678"], "tags": ["masked"], "remark": "重点"}
+    for number in range(2):
+        create(client, f"遮罩{number}有限公司", address=customer_pb2.Address(city="苏州"), **given)
+    masked = condition("tags", filter_pb2.OPERATOR_CONTAINS, "masked")
+    whole = client.ListCustomers(customer_service_pb2.ListCustomersRequest(filter=masked)).customers
+    for field in customer_pb2.Customer.DESCRIPTOR.fields:
+        request = customer_service_pb2.ListCustomersRequest(filter=masked, read_mask=FieldMask(paths=[field.name]))
+        for shown, known in zip(client.ListCustomers(request).customers, whole, strict=True):
+            assert shown == only(known, {"name", field.name}), field.name
+    everything = customer_service_pb2.ListCustomersRequest(filter=masked, read_mask=FieldMask(paths=["*"]))
+    assert list(client.ListCustomers(everything).customers) == list(whole)
+
+
+def test_a_page_can_be_read_with_another_mask_than_the_one_before(client):
+    names = {create(client, f"换罩{number}有限公司", tags=["remasked"]).name for number in range(3)}
+    tagged = condition("tags", filter_pb2.OPERATOR_CONTAINS, "remasked")
+    request = customer_service_pb2.ListCustomersRequest(filter=tagged, page_size=2, read_mask=FieldMask(paths=["name"]))
+    first = client.ListCustomers(request)
+    request.page_token, request.read_mask.paths[:] = first.next_page_token, ["display_name", "etag"]
+    rest = client.ListCustomers(request)
+    assert {customer.name for customer in (*first.customers, *rest.customers)} == names
+    assert rest.customers[0].etag
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
+        ({"read_mask": FieldMask(paths=["grams"])}, "INVALID_FIELD_MASK"),
+        ({"read_mask": FieldMask(paths=["address.city"])}, "INVALID_FIELD_MASK"),
         ({"page_size": 201}, "PAGE_SIZE_OUT_OF_RANGE"),
         ({"page_token": "garbage"}, "INVALID_PAGE_TOKEN"),
         ({"filter": condition("secret", filter_pb2.OPERATOR_EQUAL, "x")}, "UNKNOWN_FIELD"),
@@ -271,6 +312,7 @@ def test_an_overview_holds_what_is_asked_for(edge, client):
     whole = client.GetCustomerOverview(request)
     assert [contact.display_name for contact in whole.contacts.contacts] == ["王芳"]
     assert "CUSTOMER_CREATED" in [entry.kind for entry in whole.timeline.entries]
+    assert whole.read_time.ToNanoseconds() >= whole.customer.create_time.ToNanoseconds()
 
     without_contacts = Client(edge, new_id(), "", {"customer.read": Reach.ALL})
     assert not without_contacts.GetCustomerOverview(request).HasField("contacts")

@@ -5,8 +5,9 @@ from chassis.callers import service_caller
 from chassis.names import new_id
 from customers.consumers import SUBSCRIPTIONS
 from customers.model import Customer, KnownDepartment, KnownUser, TimelineEntry
+from customers.usecases.create_contact import create_contact
 from customers.usecases.create_customer import CustomerDraft, create_customer
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 ME = service_caller("customers")
 
@@ -44,6 +45,21 @@ def test_a_logged_follow_up_enters_the_timeline_once(database, organisation, clo
     )
     assert entry.details == {"method": "VISIT", "effective": True}
     assert stored.last_follow_up_time == stored.last_effective_follow_up_time == entry.occur_time
+
+
+def test_a_caller_is_known_by_a_number_of_a_customer_or_of_a_contact(database, organisation, clock):
+    number, call = "+8613800138000", f"calls/{new_id()}"
+    with database.write(organisation.li.caller()) as session:
+        own = create_customer(session, CustomerDraft({"display_name": "华诚", "phones": ["138 0013 8000"]}, {}))
+        by_contact = create_customer(session, CustomerDraft({"display_name": "远景"}, {}))
+        create_contact(session, by_contact.id, {"display_name": "王芳", "phones": ["13800138000"]})
+        other = create_customer(session, CustomerDraft({"display_name": "恒泰", "phones": ["13800138001"]}, {}))
+        create_contact(session, other.id, {"display_name": "李雷", "phones": ["15913800138"]})
+    deliver(database, "leads", "CallerUnknown", {"call": call, "phone": number}, clock)
+    deliver(database, "leads", "CallerUnknown", {"call": call, "phone": "+8613800138009"}, clock)
+    with database.read(ME) as session:
+        told = session.scalars(text("SELECT data FROM outbox WHERE type LIKE '%.CallerIdentified'")).all()
+    assert told == [{"call": call, "customers": sorted([own.name, by_contact.name])}]
 
 
 def test_a_follow_up_that_does_not_count_is_kept_and_moves_no_clock(database, organisation, clock):

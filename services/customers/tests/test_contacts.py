@@ -1,14 +1,23 @@
 """Contacts of customers."""
 
+from dataclasses import replace
+
 import pytest
 from chassis import paging
 from chassis.callers import Reach
-from chassis.errors import Invalid, NotFound, Stale
+from chassis.errors import Conflict, Invalid, NotFound, Stale
+from chassis.field_rules import FieldEffect
 from chassis.names import new_id
+from chassis.testing import make_caller
 from customers import queries
+from customers.decisions import chain
+from customers.decisions.chain import decision_chain
+from customers.model import Contact
 from customers.usecases.create_contact import create_contact
 from customers.usecases.create_customer import CustomerDraft, create_customer
 from customers.usecases.delete_contact import delete_contact
+from customers.usecases.merge_customers import MergeDraft, merge_customers
+from customers.usecases.undo_merge import undo_merge
 from customers.usecases.update_contact import update_contact
 
 
@@ -111,3 +120,129 @@ def test_a_list_names_its_customers(database, organisation):
         with pytest.raises(Invalid):
             queries.list_contacts(session, [new_id()], page_size=201, page_token="")
     assert paging.page_size(0) == 50
+
+
+@pytest.fixture
+def chain_of(database, organisation, customer):
+    def read(caller=None):
+        with database.read(caller or organisation.li.caller()) as session:
+            return decision_chain(session, customer.id)
+
+    return read
+
+
+def told(found):
+    return [(node.contact.display_name, node.depth) for node in found.nodes]
+
+
+def test_the_decision_chain_is_a_tree_by_whom_people_report_to(add, chain_of, organisation):
+    boss = add("总经理", decision_role="DECISION_MAKER", influence=5, stance="NEUTRAL")
+    head = add("总监", decision_role="INFLUENCER", influence=3, reports_to=boss.name)
+    add("工程师", stance="SUPPORTER", reports_to=head.name)
+    add("采购", decision_role="BUYER", influence=4, stance="OPPONENT", reports_to=boss.name)
+    add("前台")
+    found = chain_of()
+    assert told(found) == [("总经理", 0), ("采购", 1), ("总监", 1), ("工程师", 2)]
+    assert not found.truncated
+    top = found.nodes[0].contact
+    assert (top.decision_role, top.influence, top.stance) == ("DECISION_MAKER", 5, "NEUTRAL")
+    with pytest.raises(NotFound):
+        chain_of(organisation.zhao.caller(reach=Reach.SELF))
+
+
+def test_judgements_that_are_kept_from_the_caller_do_not_show_in_the_chain(add, chain_of, organisation):
+    add("甲", stance="OPPONENT")
+    boss = add("乙", influence=1)
+    add("丙", influence=4, reports_to=boss.name)
+    add("丁", influence=5, reports_to=boss.name)
+    hidden = {"contact": {"stance": FieldEffect.HIDE, "influence": FieldEffect.HIDE}}
+    assert told(chain_of(replace(organisation.li.caller(), field_rules=hidden))) == [("乙", 0), ("丙", 1), ("丁", 1)]
+    hidden = {"contact": {"stance": FieldEffect.HIDE}}
+    assert told(chain_of(replace(organisation.li.caller(), field_rules=hidden)))[0] == ("乙", 0)
+
+
+def test_a_decision_chain_says_if_it_does_not_fit(add, chain_of, monkeypatch):
+    for name in "甲乙丙":
+        add(name, stance="UNKNOWN")
+    monkeypatch.setattr(chain, "MOST_NODES", 2)
+    found = chain_of()
+    assert (len(found.nodes), found.truncated) == (2, True)
+
+
+def test_nobody_reports_to_themselves_or_to_strangers(database, organisation, add):
+    first = add("甲")
+    second = add("乙", reports_to=first.name)
+    third = add("丙", reports_to=second.name)
+    with database.write(organisation.li.caller()) as session:
+        elsewhere = create_customer(session, CustomerDraft({"display_name": "别处"}, {}))
+        stranger = create_contact(session, elsewhere.id, {"display_name": "外人"})
+    for superior, error, reason in (
+        (first.name, Conflict, "REPORTING_CYCLE"),
+        (third.name, Conflict, "REPORTING_CYCLE"),
+        (stranger.name, Invalid, "UNKNOWN_SUPERIOR"),
+        (f"contacts/{new_id()}", Invalid, "UNKNOWN_SUPERIOR"),
+    ):
+        with pytest.raises(error) as caught, database.write(organisation.li.caller()) as session:
+            update_contact(session, first.id, {"reports_to": superior})
+        assert (caught.value.reason, caught.value.field) == (reason, "reports_to")
+
+
+def test_who_reported_to_somebody_who_goes_reports_to_the_next_above(database, organisation, add, audited):
+    first = add("甲")
+    second = add("乙", reports_to=first.name)
+    third = add("丙", reports_to=second.name)
+    with database.write(organisation.li.caller()) as session:
+        delete_contact(session, second.id)
+    with database.read(organisation.li.caller()) as session:
+        row = queries.get_contact(session, third.id)
+    assert (row.reports_to_id, row.version) == (first.id, 2)
+    [lifted] = [entry for entry in audited() if entry.resource == third.name and entry.action == "contact.update"]
+    assert (lifted.before["reports_to"], lifted.after["reports_to"]) == (second.name, first.name)
+
+
+def test_judgements_on_people_have_bounds(database, organisation, add):
+    contact = add("甲", decision_role="USER", influence=1, birthday="1980-05-01")
+    wrong = {"decision_role": "KING", "influence": 6, "stance": "FAN", "birthday": "1880-01-01"}
+    with pytest.raises(Invalid) as caught, database.write(organisation.li.caller()) as session:
+        update_contact(session, contact.id, wrong)
+    assert {(fault.field, fault.reason) for fault in caught.value.violations} == {
+        ("decision_role", "INVALID_DECISION_ROLE"),
+        ("influence", "OUT_OF_RANGE"),
+        ("stance", "INVALID_STANCE"),
+        ("birthday", "INVALID_DATE"),
+    }
+    with pytest.raises(Invalid), database.write(organisation.li.caller()) as session:
+        update_contact(session, contact.id, {"birthday": "2026-03-05"})  # three days ahead
+    with database.write(organisation.li.caller()) as session:
+        cleared = update_contact(session, contact.id, {"decision_role": "UNSPECIFIED", "influence": 0, "birthday": ""})
+    assert (cleared.decision_role, cleared.influence, cleared.birthday) == (None, None, None)
+
+
+def test_several_contacts_are_read_at_once_as_far_as_they_are_visible(database, organisation, add):
+    first, second = add("甲"), add("乙")
+    wanted = [second.id, new_id(), first.id, second.id]
+    with database.read(organisation.li.caller()) as session:
+        assert [row.id for row in queries.batch_get_contacts(session, wanted)] == [second.id, first.id]
+        with pytest.raises(Invalid):
+            queries.batch_get_contacts(session, [new_id() for _ in range(201)])
+    with database.read(organisation.zhao.caller(reach=Reach.SELF)) as session:
+        assert queries.batch_get_contacts(session, wanted) == []
+
+
+def test_lines_of_reporting_follow_a_merge_and_come_back(database, organisation, add, customer):
+    kept = add("甲", phones=["13800138000"])
+    with database.write(organisation.li.caller()) as session:
+        other = create_customer(session, CustomerDraft({"display_name": "另一家"}, {}))
+        twin = create_contact(session, other.id, {"display_name": "甲", "phones": ["13800138000"]})
+        follower = create_contact(session, other.id, {"display_name": "乙", "reports_to": twin.name})
+    with database.write(organisation.boss.caller()) as session:
+        merge = merge_customers(session, MergeDraft(customer.id, [other.id])).merge
+    assert superior_of(database, follower.id) == kept.id
+    with database.write(organisation.boss.caller()) as session:
+        undo_merge(session, merge.id)
+    assert superior_of(database, follower.id) == twin.id
+
+
+def superior_of(database, contact_id):
+    with database.read(make_caller()) as session:
+        return session.get_one(Contact, contact_id).reports_to_id

@@ -1,32 +1,40 @@
 """What leaves and enters the service agrees with the contracts."""
 
 from dataclasses import asdict, fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from inspect import getmembers, isclass
 
 import pytest
 from chassis.migrations import differences
 from chassis.names import new_id
-from crm.customers.v1 import customer_pb2, events_pb2
+from crm.customers.v1 import contact_pb2, customer_pb2, customer_relation_pb2, events_pb2, search_service_pb2, tier_pb2
 from customers import events, facts, mapping, model
 from customers.main import SERVICE
-from customers.model import Base, Customer
+from customers.model import Base, Contact, Customer
+from customers.searching.reasons import Match
 from customers.usecases.create_customer import CustomerDraft
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import ParseDict
 
 STATE = events.CustomerState("customers/1", 3, "COMPANY", "华诚", "WON", "users/1", "a/b/", "91110000600037341L")
 SAMPLES = [
+    events.LeadAdmitted("customers/1", "leadConversions/1", "leads/1", "contacts/1", STATE),
+    events.LeadNotAdmitted("leads/1", "leadConversions/1"),
+    events.CallerIdentified("calls/1", ["customers/1"]),
     events.CustomerCreated("customers/1", 1, STATE),
     events.CustomerUpdated("customers/1", 2, STATE, ["level"]),
     events.CustomerTransferred("customers/1", 3, STATE, "users/2", "调岗"),
     events.CustomerDeleted("customers/1", 3),
     events.CustomersImported("importJobs/1", [STATE]),
+    events.CustomersRestated("", [STATE]),
     events.CustomersHandedOver(
         "", "CLAIMED", "", "", "users/2", [events.HandedOver(STATE, "users/1", "", "pools/1", closes_plans=True)]
     ),
+    events.CustomerTierChanged("", [events.CustomerMove("customers/1", "", "A")], "MANUAL", "签约", "users/1"),
+    events.CustomerLifecycleChanged("customers/1", [events.CustomerMove("customers/1", "NEW", "LOST")], "users/1"),
     events.OwnersRelocated("departments/1", "1/"),
     events.CustomerShareChanged("customers/1", "users/1", 2, "READ_ONLY", None, active=True),
+    events.CustomerTheatreChanged("customers/1", "departments/1", "users/1", "1/", 2, active=True),
     events.CustomersMerged(
         "customers/1",
         3,
@@ -49,15 +57,49 @@ def test_an_event_is_its_message(event):
 def test_every_event_of_the_contract_is_published_and_sampled():
     published = {name for name, item in getmembers(events, isclass) if is_dataclass(item) and hasattr(item, "SUBJECT")}
     assert published == {type(sample).__name__ for sample in SAMPLES}
-    parts = {"CustomerState", "HandedOver", "MergedCustomer", "UnitedContact"}
+    parts = {"CustomerState", "HandedOver", "MergedCustomer", "UnitedContact", "CustomerMove"}
     assert published | parts == set(events_pb2.DESCRIPTOR.message_types_by_name)
 
 
 def test_the_names_of_kinds_and_statuses_are_those_of_the_contract():
     kinds = {f"CUSTOMER_KIND_{kind}" for kind in model.CustomerKind} | {"CUSTOMER_KIND_UNSPECIFIED"}
+    stages = {f"LIFECYCLE_STAGE_{stage}" for stage in model.LifecycleStage} | {"LIFECYCLE_STAGE_UNSPECIFIED"}
+    origins = {f"TIER_ORIGIN_{origin}" for origin in model.Origin} | {"TIER_ORIGIN_UNSPECIFIED"}
     statuses = {f"CUSTOMER_STATUS_{status}" for status in model.CustomerStatus} | {"CUSTOMER_STATUS_UNSPECIFIED"}
     assert kinds == set(customer_pb2.CustomerKind.keys())
     assert statuses == set(customer_pb2.CustomerStatus.keys())
+    assert stages == set(customer_pb2.LifecycleStage.keys())
+    assert origins == set(tier_pb2.TierOrigin.keys())
+
+
+@pytest.mark.parametrize(
+    ("names", "prefix", "contract"),
+    [
+        (model.DecisionRole, "DECISION_ROLE_", contact_pb2.DecisionRole),
+        (model.Stance, "STANCE_", contact_pb2.Stance),
+        (model.RelationKind, "CUSTOMER_RELATION_KIND_", customer_relation_pb2.CustomerRelationKind),
+        (Match, "SEARCH_MATCH_", search_service_pb2.SearchMatch),
+    ],
+)
+def test_names_are_those_of_the_contract(names, prefix, contract):
+    assert {f"{prefix}{name}" for name in names} | {f"{prefix}UNSPECIFIED"} == set(contract.keys())
+
+
+def test_every_field_of_a_contact_is_mapped_and_audited():
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+    contact = Contact(
+        id=new_id(), customer_id=new_id(), display_name="王芳", job_title="总监", phones=["+8613800138000"],
+        emails=["a@example.com"], wechat="wx", is_primary=True, decision_role="BUYER", influence=3, stance="NEUTRAL",
+        reports_to_id=new_id(), birthday=date(1980, 5, 1), remark="备注", custom={"a": 1}, version=1, create_time=now,
+        update_time=now,
+    )  # fmt: skip
+    contact.identity_number_shown = "E***"
+    message = mapping.contact_to_proto(contact)
+    mapped = {field.name for field in message.DESCRIPTOR.fields} - {"hidden_fields"}
+    assert {field.name for field, _ in message.ListFields()} == mapped
+    audited = set(facts.contact_snapshot(contact))
+    assert mapped - {"name", "etag", "create_time", "update_time", "primary", "custom_fields"} <= audited
+    assert {"is_primary", "custom", "version"} <= audited
 
 
 def test_the_migrations_make_what_the_entities_say(make_database):
@@ -120,7 +162,7 @@ def test_every_field_of_a_customer_is_mapped():
     entity.owner_id = entity.owner_department_id = entity.id
     entity.last_follow_up_time = entity.last_effective_follow_up_time = entity.held_since = entity.create_time
     entity.pool_id, entity.locked, entity.identity_number_shown = entity.id, True, "E***"
-    entity.quality_score = 80
+    entity.quality_score, entity.lifecycle_stage = 80, "ACTIVE"
     message = mapping.customer_to_proto(entity)
     mapped = {field.name for field in message.DESCRIPTOR.fields} - {"hidden_fields"}
     assert {field.name for field, _ in message.ListFields()} == mapped
@@ -132,7 +174,7 @@ def test_every_field_of_a_customer_but_derived_ones_is_audited():
     entity.last_follow_up_time = entity.last_effective_follow_up_time = entity.held_since = entity.create_time
     entity.pool_id, entity.locked, entity.identity_number_shown = entity.id, True, "E***"
     derived = {"id", "name_key", "search_text", "grams", "update_time", "owner_id", "owner_department_id"}
-    derived |= {"owner_department_path", "pool_id", "pool_entry_time", "rule_tags", "quality_score"}
+    derived |= {"owner_department_path", "pool_id", "pool_entry_time", "rule_tags", "quality_score", "lifecycle_stage"}
     derived |= {"identity_number_sealed", "identity_number_index", "identity_number_shown"}
     columns = {column.key for column in Customer.__table__.columns} - derived
     assert columns | {"owner", "owner_department", "pool", "identity_number"} == set(facts.snapshot(entity))

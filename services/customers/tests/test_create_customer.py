@@ -2,10 +2,17 @@
 
 import pytest
 from chassis.callers import Caller, Grant, Reach
+from chassis.custom_fields import CustomFieldDraft
 from chassis.errors import Denied, Duplicate, Invalid
 from chassis.names import new_id
-from customers.model import Customer, KnownUser
+from chassis.testing.statements import sent_statements
+from customers.duplicate_finding.settings import set_policy
+from customers.model import Customer, KnownUser, Tier
+from customers.usecases.create_custom_field import create_custom_field
 from customers.usecases.create_customer import CustomerDraft, create_customer
+from customers.usecases.create_tag import TagDraft, create_tag
+from customers.usecases.set_field_template import set_field_template
+from customers.usecases.set_quality_weights import set_quality_weights
 from sqlalchemy import update
 
 CODE = "91110000600037341L"
@@ -149,3 +156,49 @@ def test_of_two_at_the_same_time_one_is_refused(database, organisation):
         session.rollback()
     with database.read(organisation.li.caller()) as session:
         assert session.query(Customer).count() == 1
+
+
+@pytest.fixture
+def settle(database, organisation):
+    """Sets all that bears on new companies."""
+
+    def run():
+        rule = {"condition": {"field": "industry", "operator": "OPERATOR_EQUAL", "values": [{"text": "软件"}]}}
+        with database.write(organisation.boss.caller()) as session:
+            create_custom_field(session, CustomFieldDraft("customer", "region", "大区", "TEXT", default_value="华东"))
+            set_field_template(session, "customer", "COMPANY", [("website", True), ("industry", False)])
+            set_quality_weights(session, "COMPANY", [("website", 1)])
+            set_policy(session, "REFUSE")
+            create_tag(session, TagDraft("软件商", rule=rule))
+            session.execute(update(Tier).where(Tier.code == "C").values(archived=True))
+
+    return run
+
+
+def test_it_takes_few_statements(database, organisation):
+    with database.write(organisation.li.caller()) as session, sent_statements() as sent:
+        create_customer(session, company(website="https://a.example", level="A", industry="软件"))
+    # The owner, what the company has set, whether it is there already, itself, the tier that it begins with, the audit
+    # log and the outbox. Calls add two for their request ids.
+    assert len(sent) <= 7
+
+
+def test_what_the_company_sets_holds_for_the_next_customer(database, organisation, settle):
+    boss = organisation.boss.caller()
+    before = create(database, boss, company(industry="软件", level="C", phones=["02168880000"]))
+    assert (before.tags, before.custom, before.level) == ([], {}, "C")
+    assert before.quality_score < 100
+    settle()
+    site = {"website": "https://a.example"}
+    after = create(database, boss, company("乙公司", industry="软件", **site))
+    assert (after.tags, after.custom, after.quality_score) == (["软件商"], {"region": "华东"}, 100)
+    with pytest.raises(Invalid) as caught:
+        create(database, boss, company("丙公司", level="C"))
+    assert {(one.field, one.reason) for one in caught.value.violations} == {
+        ("level", "INVALID_LEVEL"),
+        ("website", "REQUIRED"),
+    }
+    assert create(database, boss, person("李明")).quality_score < 100
+    with pytest.raises(Duplicate) as caught:
+        create(database, boss, company("华诚科技(上海)公司", phones=["02168880000"], **site))
+    assert caught.value.reason == "LIKELY_DUPLICATE"

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from chassis.callers import Caller, Reach
 from chassis.db import Database
-from chassis.errors import Duplicate, Invalid, NotFound
+from chassis.errors import Conflict, Duplicate, Invalid, NotFound
 from chassis.field_rules import FieldEffect
 from chassis.jobs import Job
 from chassis.jobs.run import run_next
@@ -15,12 +15,14 @@ from chassis.jobs.store import create_job
 from chassis.names import new_id
 from chassis.service import Runtime
 from chassis.settings import Settings
-from customers.duplicate_finding.candidates import Found, find_duplicates
+from customers.duplicate_finding import candidates, scanning
+from customers.duplicate_finding.candidates import Found, candidate_ids, find_duplicates
 from customers.duplicate_finding.grouping import MOST_MEMBERS, Pair, grouped
 from customers.duplicate_finding.queries import list_groups, lock_group
-from customers.duplicate_finding.scanning import KIND
 from customers.duplicate_finding.settings import policy, set_policy
+from customers.duplicate_finding.starting import KIND, require_scan, start_scan
 from customers.main import SERVICE
+from customers.matching import Profile
 from customers.model.duplicates import DuplicatePolicy
 from customers.usecases.create_contact import create_contact
 from customers.usecases.create_customer import CustomerDraft, create_customer, new_customer
@@ -28,6 +30,7 @@ from customers.usecases.delete_customer import delete_customer
 from customers.usecases.dismiss_duplicate_group import dismiss_duplicate_group
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select, text
 
 from .conftest import Organisation
 
@@ -107,6 +110,45 @@ def test_what_the_caller_may_not_read_is_no_evidence(database: Database, boss: C
     assert not found(database, veiled, "上海华诚科技有限公司", **given).visible
 
 
+def test_a_domain_of_very_many_is_no_companys_own(
+    database: Database, boss: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = {
+        create(database, boss, f"成员{sign}公司", emails=[f"{number}@group.cn"])
+        for number, sign in enumerate("甲乙丙丁")
+    }
+    profile = Profile("另外一家", emails=["sales@group.cn", "sales@other.cn"])
+
+    def looked_at() -> set[UUID]:
+        with database.engine.begin() as connection:
+            connection.execute(text("ANALYZE customer"))
+        with database.read(boss) as session:
+            return set(candidate_ids(session, profile, None))
+
+    assert looked_at() == group
+    monkeypatch.setattr(candidates, "MOST_OF_A_PART", 3)
+    assert looked_at() == set()
+    create(database, boss, "别家公司", emails=["info@other.cn"])
+    assert len(looked_at()) == 1
+
+
+def test_an_address_is_looked_for_among_few(database: Database, boss: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = create(database, boss, "上海华诚实业有限公司", emails=["a@qq.com"], phones=["13800138000"])
+    assert ids(found(database, boss, "上海华诚科技有限公司", emails=["a@qq.com"], phones=["13800138000"])) == [there]
+    monkeypatch.setattr(candidates, "MOST_READ", 5)
+    for number in range(20):
+        create(database, boss, f"第{number}号独一公司{number}", emails=[f"{number}a@qq.com"])
+    with database.read(boss) as session:
+        profile = Profile("毫不相干", emails=["a@qq.com"])
+        assert len(candidate_ids(session, profile, None)) <= 1
+
+
+def test_what_is_no_number_or_address_is_no_way_to_look(database: Database, boss: Caller) -> None:
+    create(database, boss, "上海华诚科技有限公司")
+    with database.read(boss) as session:
+        assert candidate_ids(session, Profile("毫不相干", phones=["-"], emails=["无", "-", "a@"]), None) == []
+
+
 def test_persons_need_more_than_a_name(database: Database, boss: Caller) -> None:
     there = create(database, boss, "王伟", kind="PERSON", phones=["13800138000"], emails=["wang@example.com"])
     assert not found(database, boss, "王伟", kind="PERSON", phones=["13900139000"]).visible
@@ -179,6 +221,36 @@ def test_a_scan_finds_groups_and_remembers_dismissals(
     assert groups(database, boss) == []
     assert scan()["groups"] == 0
     assert "duplicate_group.dismiss" in [entry.action for entry in audited()]
+
+
+def test_a_scan_that_may_have_passed_new_customers_is_followed_by_another(
+    database: Database, boss: Caller, scan: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, meanwhile = scanning.store_groups, []
+
+    def bring_in(session: Any, scan_id: UUID, found: Any) -> int:
+        if not meanwhile:
+            meanwhile.extend(create(database, boss, name) for name in ("上海华诚科技有限公司", "华诚科技(上海)公司"))
+            with database.write(boss) as other, pytest.raises(Conflict, match="under way"):
+                start_scan(other)
+            for _ in range(2):
+                with database.write(boss) as other:
+                    require_scan(other)
+        return store(session, scan_id, found)
+
+    monkeypatch.setattr(scanning, "store_groups", bring_in)
+    assert scan()["groups"] == 0
+    assert [set(members) for _, members in groups(database, boss)] == [set(meanwhile)]
+    with database.read(boss) as session:
+        assert list(session.scalars(select(Job.state).where(Job.kind == KIND))) == ["SUCCEEDED"] * 2
+
+
+def test_a_scan_that_waits_is_enough(database: Database, boss: Caller) -> None:
+    for _ in range(2):
+        with database.write(boss) as session:
+            require_scan(session)
+    with database.read(boss) as session:
+        assert list(session.scalars(select(Job.state).where(Job.kind == KIND))) == ["QUEUED"]
 
 
 def test_what_too_many_have_in_common_is_passed_over(database: Database, boss: Caller, scan: Any) -> None:

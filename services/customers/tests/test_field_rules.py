@@ -100,6 +100,11 @@ def test_every_way_to_read_a_customer_conceals_alike(reader, admin, customer):
     one = reader.GetCustomer(pb.GetCustomerRequest(name=customer.name))
     for found in (one, overview.customer, listed.customers[0], fetched.customers[0]):
         concealed(found)
+    # What a mask leaves out is told as hidden all the same, and what it asks for is hidden all the same.
+    mask = FieldMask(paths=["phones", "remark", "custom_fields"])
+    [masked] = reader.ListCustomers(pb.ListCustomersRequest(search="华诚", read_mask=mask)).customers
+    assert (list(masked.phones), masked.remark, dict(masked.custom_fields)) == (["138****1234"], "", {})
+    assert set(masked.hidden_fields) == {"credit_code", "remark", "custom.amount"}
     contacts = reader.ListContacts(contact_service_pb2.ListContactsRequest(customers=[customer.name]))
     contact = reader.GetContact(contact_service_pb2.GetContactRequest(name=contacts.contacts[0].name))
     for found in (contact, contacts.contacts[0], overview.contacts.contacts[0]):

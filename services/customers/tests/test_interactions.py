@@ -7,8 +7,8 @@ import pytest
 from chassis.callers import Caller, Grant, Reach
 from chassis.errors import Invalid
 from chassis.names import new_id
-from customers import queries
 from customers.timeline import Narrowing
+from customers.timeline_queries import list_timeline
 from customers.usecases.create_contact import create_contact
 from customers.usecases.create_customer import CustomerDraft, create_customer
 from customers.usecases.record_interactions import InteractionDraft, record_interactions
@@ -47,7 +47,7 @@ def reasons(outcomes):
 
 def page(database, caller, customer, *, kinds=(), size=50, token="", **narrowing):
     with database.read(caller) as session:
-        return queries.list_timeline(
+        return list_timeline(
             session, customer.id, kinds=kinds, narrowing=Narrowing(**narrowing), page_size=size, page_token=token
         )
 

@@ -1,14 +1,19 @@
 """Keeping up with users and departments."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
 from chassis.bus.handlers import Received
-from chassis.callers import service_caller
+from chassis.callers import Reach, service_caller
+from chassis.errors import NotFound
 from chassis.names import new_id
-from chassis.testing import eventually
+from chassis.sharing import ShareLevel
+from chassis.testing import eventually, make_caller
+from chassis.testing.databases import waits
+from customers import queries
 from customers.consumers import keep_following
 from customers.model import Customer, KnownUser
 from customers.usecases import follow_owners
@@ -20,8 +25,8 @@ from customers.usecases.learn_organisation import (
     learn_department,
     learn_user,
 )
+from customers.usecases.share_customer import ShareDraft, share_customer
 from customers.usecases.transfer_customer import transfer_customer
-from sqlalchemy import text
 
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
 ME = service_caller("customers")
@@ -95,6 +100,30 @@ def test_new_users_and_departments_are_learnt_and_deleted_ones_forgotten(databas
         assert session.get_one(KnownUser, person).active is False
 
 
+def test_shares_do_not_follow_a_merged_department_and_who_gave_them_is_told(database, organisation, customer, facts):
+    team, west = last(organisation.east_team), last(organisation.west)
+    with database.write(ME) as session:
+        learn_department(session, DepartmentFacts(team, 1, "一组", organisation.east_team))
+        learn_department(session, DepartmentFacts(west, 1, "西部", organisation.west))
+    draft = ShareDraft(customer.id, None, team, ShareLevel.READ_ONLY)
+    for giver in (organisation.li, organisation.boss):
+        with database.write(giver.caller()) as session:
+            other = create_customer(session, CustomerDraft({"display_name": f"客户{giver.username}"}, {}))
+            share_customer(session, replace(draft, customer_id=other.id))
+    reader = make_caller("customer.read", reach=Reach.SELF, department_path=organisation.west)
+    with database.write(ME) as session:
+        forget_department(session, team, merged_into=west)
+    with database.read(reader) as session, pytest.raises(NotFound):
+        queries.get_customer(session, other.id)
+    told = {data["recipient"]: data for kind, data in facts() if data.get("kind") == "CUSTOMER_SHARES_ENDED"}
+    assert set(told) == {organisation.li.name, organisation.boss.name}
+    params = told[organisation.boss.name]["params"]
+    assert params == {"count": "1", "customers": [other.name], "department_name": "一组", "into_name": "西部"}
+    with database.write(ME) as session:
+        forget_department(session, team, merged_into=west)
+    assert len([data for _, data in facts() if data.get("kind") == "CUSTOMER_SHARES_ENDED"]) == 2
+
+
 def test_many_customers_follow_in_parts(database, organisation, facts, monkeypatch):
     monkeypatch.setattr(follow_owners, "PART", 3)
     with database.write(organisation.li.caller()) as session:
@@ -131,12 +160,6 @@ def test_a_customer_that_was_given_away_meanwhile_does_not_follow(database, orga
                     learn_department(late, west)
 
             moving = pool.submit(move)
-            eventually(lambda: waiting(database))
+            eventually(lambda: waits(session))
         moving.result()
     assert place(database, customer)[1] == organisation.west
-
-
-def waiting(database):
-    """Whether some transaction waits for another's row."""
-    with database.engine.connect() as connection:
-        return connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))

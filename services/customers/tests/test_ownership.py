@@ -7,7 +7,8 @@ import pytest
 from chassis.callers import Reach
 from chassis.errors import Denied, Invalid, NotFound, Stale
 from chassis.names import new_id
-from customers.holding import Holder, Occasion, hand_over, lock_held
+from customers.holders import Holder, Occasion
+from customers.holding import hand_over, lock_held
 from customers.model import ChangeKind, Customer, HoldingChange
 from customers.model.ownership import OwnershipPolicy
 from customers.owners import Owner

@@ -21,6 +21,12 @@ def test_phones_are_normalised_and_kept_once() -> None:
     ]
 
 
+@pytest.mark.parametrize("written", ["华诚\n科技", "华诚 \r\n 科技", "华诚\t科技", "华诚\u2028\n科技", "\n华诚 科技\r"])
+def test_a_name_has_one_line_and_a_remark_keeps_its_lines(written: str) -> None:
+    stored, faults = rules.apply(rules.CUSTOMER_RULES, {"display_name": written, "remark": "一\r\n二\t三"})
+    assert (stored, faults) == ({"display_name": "华诚 科技", "remark": "一\n二\t三"}, [])
+
+
 def test_tags_are_sorted_and_kept_once() -> None:
     assert rules.tags(["重点", " 展会 ", "重点", ""]) == sorted(["展会", "重点"])
 
@@ -31,7 +37,7 @@ def test_every_field_at_fault_is_reported_at_once() -> None:
         "credit_code": "123",
         "phones": ["12"],
         "emails": ["nobody"],
-        "level": "Z",
+        "level": "A+",
         "remark": "x" * 5001,
         "industry": "a\x00b",
         "tags": ["t" * 51],

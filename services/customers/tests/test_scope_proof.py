@@ -1,8 +1,8 @@
-"""Data scopes and shares against an independent model: random companies that reorganise, random roles, random shares.
+"""Data scopes, shares and theatres against an independent model: random companies that reorganise, random roles.
 
-The model knows a tree of departments, who sits where, who owns what and what is shared with whom, and decides by
-walking the tree. The service knows paths, kept up to date by events that come in any order between subjects. Every
-way to the customers must show just those that the model allows.
+The model knows a tree of departments, who sits where, who owns what, who follows what for a theatre and what is shared
+with whom, and decides by walking the tree. The service knows paths, kept up to date by events that come in any order
+between subjects. Every way to the customers must show just those that the model allows.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 from chassis.callers import Caller, Grant, Reach, service_caller
-from chassis.errors import NotFound
+from chassis.errors import Conflict, Invalid, NotFound
 from chassis.explaining import HeldRole, UserAccess, explain
 from chassis.names import make_name, new_id
 from crm.common.v1.filter_pb2 import Filter
@@ -20,11 +20,14 @@ from customers import queries
 from customers.explainers import EXPLAINERS
 from customers.model import Contact, Customer
 from customers.owners import find_owner, set_owner
+from customers.theatres.assignments import find_theatre
 from customers.transfer.exporting import exported
+from customers.usecases.assign_customer_theatre import assign_customer_theatre, end_customer_theatre
 from customers.usecases.create_customer import CustomerDraft, new_customer
 from customers.usecases.end_shares import unshare_customer
 from customers.usecases.learn_organisation import DepartmentFacts, UserFacts, learn_department, learn_user
 from customers.usecases.share_customer import ShareDraft, share_customer
+from customers.usecases.transfer_customer import transfer_customer
 from sqlalchemy import select
 
 COMPANIES, CALLERS = 26, 20
@@ -53,6 +56,9 @@ class Company:
     owners: dict[UUID, UUID | None] = field(default_factory=dict)
     """Customer → owner."""
     shares: list[Share] = field(default_factory=list)
+    theatres: set[UUID] = field(default_factory=set)
+    followers: dict[tuple[UUID, UUID], UUID] = field(default_factory=dict)
+    """Customer and theatre → who follows it."""
 
     def above(self, department: UUID | None) -> list[UUID]:
         """A department and all above it, the root last."""
@@ -65,8 +71,15 @@ class Company:
     def path(self, department: UUID) -> str:
         return "".join(f"{key}/" for key in reversed(self.above(department)))
 
+    def theatre_of(self, user: UUID | None) -> UUID | None:
+        seat = self.seats[user] if user is not None else None
+        return next((place for place in self.above(seat) if place in self.theatres), None)
+
     def covers(self, user: UUID, reach: Reach, named: list[UUID], customer: UUID) -> bool:
-        owner = self.owners[customer]
+        followers = [follower for (followed, _), follower in self.followers.items() if followed == customer]
+        return any(self.covers_owner(user, reach, named, one) for one in (self.owners[customer], *followers))
+
+    def covers_owner(self, user: UUID, reach: Reach, named: list[UUID], owner: UUID | None) -> bool:
         if reach is Reach.ALL or owner == user:
             return True
         if owner is None or reach is Reach.SELF:
@@ -94,6 +107,24 @@ class World:
         """What has happened and is not yet told, oldest first."""
 
     def build(self) -> None:
+        dice = self.dice
+        self.found()
+        for _ in range(dice.randint(0, 8)):
+            self.follow()
+        for _ in range(dice.randint(0, 6)):
+            dice.choice([self.move_user, self.move_department])()
+            if dice.random() < 0.5:
+                self.tell()
+        self.tell()
+        for _ in range(dice.randint(0, 6)):
+            dice.choice([self.follow, self.transfer, self.end_following])()
+        for _ in range(dice.randint(0, 10)):
+            self.share()
+        self.clock.advance(timedelta(days=dice.randint(0, 6)))
+        for share in [share for share in self.company.shares if dice.random() < 0.15]:
+            self.unshare(share)
+
+    def found(self) -> None:
         dice, company = self.dice, self.company
         for _ in range(dice.randint(2, 8)):
             self.add_department()
@@ -105,24 +136,49 @@ class World:
         with self.database.write(ME) as session:
             for number in range(dice.randint(6, 14)):
                 self.add_customer(session, number)
-        for _ in range(dice.randint(0, 6)):
-            dice.choice([self.move_user, self.move_department])()
-            if dice.random() < 0.5:
-                self.tell()
-        self.tell()
-        for _ in range(dice.randint(0, 10)):
-            self.share()
-        self.clock.advance(timedelta(days=dice.randint(0, 6)))
-        for share in [share for share in company.shares if dice.random() < 0.15]:
-            company.shares.remove(share)
-            if share.expires is None or share.expires > self.clock.now:
-                with self.database.write(ME) as session:
-                    unshare_customer(session, share.id)
+
+    def unshare(self, share: Share) -> None:
+        self.company.shares.remove(share)
+        if share.expires is None or share.expires > self.clock.now:
+            with self.database.write(ME) as session:
+                unshare_customer(session, share.id)
 
     def add_department(self) -> None:
         company, department = self.company, new_id()
         company.parents[department] = self.dice.choice(list(company.parents)) if company.parents else None
+        if self.dice.random() < 0.4:
+            company.theatres.add(department)
         self.say_department(department)
+
+    def follow(self) -> None:
+        company = self.company
+        customer, user = self.dice.choice(list(company.owners)), self.dice.choice(list(company.seats))
+        theatre = company.theatre_of(user)
+        with self.database.write(ME) as session:
+            if theatre is None or theatre == company.theatre_of(company.owners[customer]):
+                with pytest.raises((Invalid, Conflict)):
+                    assign_customer_theatre(session, customer, user)
+                return
+            assign_customer_theatre(session, customer, user)
+        company.followers[customer, theatre] = user
+
+    def end_following(self) -> None:
+        company = self.company
+        if company.followers:
+            customer, theatre = self.dice.choice(list(company.followers))
+            with self.database.write(ME) as session:
+                end_customer_theatre(session, find_theatre(session, customer, theatre).id)
+            del company.followers[customer, theatre]
+
+    def transfer(self) -> None:
+        """Whoever owns a customer needs not follow it for their theatre any more."""
+        company = self.company
+        customer, user = self.dice.choice(list(company.owners)), self.dice.choice(list(company.seats))
+        with self.database.write(ME) as session:
+            transfer_customer(session, customer, user)
+        if company.owners[customer] != user:
+            company.followers.pop((customer, company.theatre_of(user)), None)
+        company.owners[customer] = user
 
     def add_customer(self, session, number: int) -> None:
         owner = self.dice.choice([None, *self.company.seats])
@@ -155,7 +211,8 @@ class World:
 
     def say_department(self, department: UUID) -> None:
         version = self.versions[department] = self.versions.get(department, 0) + 1
-        self.heard.append(DepartmentFacts(department, version, "部门", self.company.path(department)))
+        path, theatre = self.company.path(department), department in self.company.theatres
+        self.heard.append(DepartmentFacts(department, version, "部门", path, theatre=theatre))
 
     def say_user(self, user: UUID) -> None:
         version = self.versions[user] = self.versions.get(user, 0) + 1
@@ -285,18 +342,20 @@ def test_every_way_shows_what_an_independent_model_allows(database, clock, seed)
 
 def test_the_random_cases_are_worth_their_name(database, clock):
     """Scopes and shares decide both ways often enough for the proof to mean something."""
-    seen = hidden = shared = expired = 0
-    for seed in range(3):
+    seen = hidden = shared = expired = followed = 0
+    for seed in range(6):
         world = World(database, clock, seed)
         world.build()
         for _ in range(CALLERS):
             caller, allowed = world.caller()
             seen, hidden = seen + len(allowed), hidden + len(world.company.owners) - len(allowed)
             assert caller.user_id is not None
+            followed += caller.user_id in world.company.followers.values()
             shared += any(world.company.opens(share, caller.user_id, clock.now) for share in world.company.shares)
         expired += sum(share.expires is not None and share.expires <= clock.now for share in world.company.shares)
         with database.engine.begin() as connection:
             connection.exec_driver_sql("TRUNCATE customer, contact, known_user, known_department, record_share CASCADE")
     assert min(seen, hidden) > 100
     assert shared > 10
+    assert followed > 10
     assert expired > 0

@@ -12,6 +12,7 @@ from crm.common.v1.filter_pb2 import Filter
 from customers import queries
 from customers.consumers import purge_shares
 from customers.model import KnownDepartment
+from customers.timeline_queries import list_timeline
 from customers.usecases.create_contact import create_contact
 from customers.usecases.create_customer import CustomerDraft, create_customer
 from customers.usecases.delete_contact import delete_contact
@@ -63,7 +64,7 @@ def read_everywhere(database, caller, customer, contact):
         found = {}
         for way, read in {
             "get": lambda: queries.get_customer(session, customer.id),
-            "timeline": lambda: queries.list_timeline(session, customer.id, kinds=(), page_size=9, page_token=""),
+            "timeline": lambda: list_timeline(session, customer.id, kinds=(), page_size=9, page_token=""),
             "contact": lambda: queries.get_contact(session, contact.id),
         }.items():
             try:

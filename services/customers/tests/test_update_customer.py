@@ -7,6 +7,7 @@ from chassis.callers import Reach
 from chassis.errors import Duplicate, Invalid, NotFound, Stale
 from chassis.etags import etag
 from chassis.names import new_id
+from chassis.testing.statements import sent_statements
 from customers.usecases.create_customer import CustomerDraft, create_customer
 from customers.usecases.update_customer import CustomerPatch, update_customer
 
@@ -50,6 +51,13 @@ def test_a_stale_etag_is_refused(database, organisation, customer):
     change(database, organisation.li.caller(), customer.id, level="B")
     with pytest.raises(Stale), database.write(organisation.li.caller()) as session:
         update_customer(session, customer.id, CustomerPatch({"level": "C"}, etag=etag(1)))
+
+
+def test_it_takes_few_statements(database, organisation, customer):
+    with database.write(organisation.li.caller()) as session, sent_statements() as sent:
+        update_customer(session, customer.id, CustomerPatch({"website": "https://a.example", "remark": "老客户"}))
+    # Itself, what the company has set, the change, the audit log and the outbox.
+    assert len(sent) <= 5
 
 
 def test_a_customer_out_of_reach_is_not_there(database, organisation, customer):

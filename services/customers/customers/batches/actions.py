@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 from customers import queries
 from customers.batches.orders import Action, Order
-from customers.holding import Held, Occasion, hand_over_each, lock_held
+from customers.holders import Held, Occasion
+from customers.holding import hand_over_each, lock_held
 from customers.model import Customer
 from customers.model.pools import ChangeKind
 from customers.owners import find_owner

@@ -15,6 +15,7 @@ from customers.own_fields import ENTITY
 from customers.owners import find_owner
 from customers.pools.access import pool_to_enter
 from customers.pools.rules import note_text, reason_code
+from customers.tiers.vocabulary import level_violations, open_codes
 from customers.usecases.update_customer import CustomerPatch
 
 
@@ -129,5 +130,5 @@ def _check_fields(session: ServiceSession, order: Order) -> None:
     for path in [*order.values, *(f"custom_fields.{key}" for key in order.custom_fields)]:
         require_writable(session.caller, ENTITY, path, path=f"customer.{path}")
     # Own fields are judged with those that each customer has, when its turn comes.
-    _, faults = rules.apply(rules.CUSTOMER_RULES, order.values)
-    rules.refuse(faults)
+    stored, faults = rules.apply(rules.CUSTOMER_RULES, order.values)
+    rules.refuse([*faults, *level_violations(stored, open_codes(session))])

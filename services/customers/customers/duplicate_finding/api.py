@@ -3,19 +3,16 @@
 from typing import Any
 
 from chassis.calls import Calls
-from chassis.db import ServiceSession
-from chassis.errors import Conflict
-from chassis.jobs import Job, JobState, create_job, get_job
+from chassis.jobs import get_job
 from chassis.names import parse_name
 from crm.customers.v1 import duplicate_pb2, duplicate_service_pb2, duplicate_service_pb2_grpc
-from sqlalchemy import func, select
 
 from customers import mapping as customers_mapping
 from customers import queries as customers_queries
 from customers.duplicate_finding import mapping, queries
 from customers.duplicate_finding.candidates import find_duplicates
-from customers.duplicate_finding.scanning import KIND
 from customers.duplicate_finding.settings import policy, set_policy
+from customers.duplicate_finding.starting import KIND, start_scan
 from customers.usecases.create_customer import new_customer
 from customers.usecases.dismiss_duplicate_group import dismiss_duplicate_group
 
@@ -58,7 +55,7 @@ class DuplicateServicer(duplicate_service_pb2_grpc.DuplicateServiceServicer):
         self, request: duplicate_service_pb2.ScanDuplicatesRequest, context: Any
     ) -> duplicate_pb2.DuplicateScanJob:
         return self.calls.write(
-            request, duplicate_pb2.DuplicateScanJob, lambda session: mapping.scan_to_proto(_start(session))
+            request, duplicate_pb2.DuplicateScanJob, lambda session: mapping.scan_to_proto(start_scan(session))
         )
 
     def GetDuplicateScanJob(
@@ -90,12 +87,3 @@ class DuplicateServicer(duplicate_service_pb2_grpc.DuplicateServiceServicer):
             duplicate_pb2.DuplicateGroup,
             lambda session: mapping.group_to_proto(dismiss_duplicate_group(session, group_id)),
         )
-
-
-def _start(session: ServiceSession) -> Job:
-    """Queue a scan. Raises Conflict SCAN_RUNNING while there is one, since two would undo each other's groups."""
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtext(KIND))))
-    running = select(Job.id).where(Job.kind == KIND, Job.state.in_([JobState.QUEUED, JobState.RUNNING]))
-    if session.scalar(running) is not None:
-        raise Conflict("SCAN_RUNNING", "a scan is under way: wait for its end")
-    return create_job(session, KIND, {})

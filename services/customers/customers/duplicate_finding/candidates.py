@@ -7,6 +7,8 @@ from uuid import UUID
 
 from chassis import search
 from chassis.callers import Caller
+from chassis.columns import among
+from chassis.copying import integer_array
 from chassis.db import ServiceSession
 from chassis.field_rules import may_read
 from sqlalchemy import (
@@ -15,7 +17,6 @@ from sqlalchemy import (
     Integer,
     Select,
     and_,
-    any_,
     func,
     literal,
     or_,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     true,
     union_all,
 )
+from sqlalchemy.orm import InstrumentedAttribute
 
 from customers.matching import LIKELY, Match, Profile, compare
 from customers.matching.text import traditional
@@ -35,6 +37,12 @@ MOST = 20
 """How many likely duplicates are told."""
 MOST_COMPARED = 100
 """How many customers each arm of the search brings in."""
+MOST_READ = 3_000
+"""How many customers are read that hold the parts of a number or address, to see whether it is theirs. Only of an
+address of a single sign at a provider that very many are with there are more."""
+MOST_OF_A_PART = 20_000
+"""What more customers hold is no way to look for one. A mail domain that consists of such parts is no company's own,
+whatever the list of providers says."""
 _PREFER_INDEXES = text("SET LOCAL enable_seqscan = off")
 """A small limit tempts the planner to read the table, in the hope of finding enough soon, which rare names belie."""
 _AS_USUAL = text("SET LOCAL enable_seqscan TO DEFAULT")
@@ -85,7 +93,7 @@ def find_duplicates(session: ServiceSession, customer: Any) -> Found:
 
 def candidate_ids(session: ServiceSession, profile: Profile, besides: UUID | None) -> list[UUID]:
     """The customers to compare one with, `besides` itself."""
-    arms = [arm.limit(MOST_COMPARED) for arm in _arms(profile)]
+    arms = [arm.limit(MOST_COMPARED) for arm in [*_arms(profile), *_with_mail(session, profile)]]
     statement = union_all(*[select(arm.subquery().c.id) for arm in arms])
     session.execute(_PREFER_INDEXES)
     ids = dict.fromkeys(session.scalars(statement))
@@ -113,7 +121,7 @@ class _Veiled:
 
 
 def _profiles(session: ServiceSession, ids: Sequence[UUID]) -> Iterator[tuple[Any, Profile]]:
-    rows = session.execute(select(*_COLUMNS).where(Customer.id == any_(literal(list(ids), ARRAY(Customer.id.type)))))
+    rows = session.execute(select(*_COLUMNS).where(among(Customer.id, ids)))
     contacts = contacts_of(session, ids) if session.caller.granted("contact.read") else {}
     for row in rows:
         phones, emails = contacts.get(row.id, ((), ()))
@@ -123,9 +131,7 @@ def _profiles(session: ServiceSession, ids: Sequence[UUID]) -> Iterator[tuple[An
 def contacts_of(session: ServiceSession, ids: Sequence[UUID]) -> Mapping[UUID, tuple[list[str], list[str]]]:
     """Customer → the phone numbers and e-mail addresses of its contacts."""
     found: dict[UUID, tuple[list[str], list[str]]] = {}
-    statement = select(Contact.customer_id, Contact.phones, Contact.emails).where(
-        Contact.customer_id == any_(literal(list(ids), ARRAY(Customer.id.type)))
-    )
+    statement = select(Contact.customer_id, Contact.phones, Contact.emails).where(among(Contact.customer_id, ids))
     for key, phones, emails in session.execute(statement):
         known = found.setdefault(key, ([], []))
         known[0].extend(phones)
@@ -141,10 +147,8 @@ def _arms(profile: Profile) -> Iterator[Select[UUID]]:
     plain = select(Customer.id)
     if profile.credit_code:
         yield plain.where(Customer.credit_code == profile.credit_code)
-    yield from (_having(phone, Customer.phones.any_() == phone) for phone in profile.all_phones)
-    yield from (_having(mail, Customer.emails.any_() == mail) for mail in profile.all_emails)
+    yield from _with_phones(profile)
     if profile.company:
-        yield from (_having(domain) for domain in profile.domains)
         yield from _named(profile)
     else:
         key = search.normalised(profile.name)
@@ -166,8 +170,57 @@ def _named(profile: Profile) -> Iterator[Select[UUID]]:
             yield _with_grams(or_(_holds(spelling[:half]), _holds(spelling[half:])), _holds(trade[0] if trade else ""))
 
 
-def _having(value: str, *also: ColumnElement[bool]) -> Select[UUID]:
-    return _with_grams(_holds(re.sub(r"[\W_]+", "", value.casefold())), *also)
+def _with_phones(profile: Profile) -> Iterator[Select[UUID]]:
+    for phone in sorted(profile.all_phones):
+        if parts := _parts(phone):
+            yield _having(Customer.phones, phone, parts)
+
+
+def _with_mail(session: ServiceSession, profile: Profile) -> Iterator[Select[UUID]]:
+    """Customers with an address, and companies with a mail domain unless very many share it."""
+    mails = {mail: parts for mail in sorted(profile.all_emails) if (parts := _parts(mail))}
+    domains = [_parts(domain) for domain in sorted(profile.domains) if profile.company]
+    crowds = _crowds(session, [*mails.values(), *domains])
+    # To look common parts up wherever there is a rare one costs more than to read what has the rare ones only.
+    for mail, parts in mails.items():
+        rarest = min(parts, key=lambda part: crowds.get(part, 0))
+        yield _having(Customer.emails, mail, [part for part in parts if part not in crowds] or [rarest])
+    for parts in domains:
+        if rare := [part for part in parts if part not in crowds]:
+            yield _with_grams(_hold(rare))
+
+
+def _having(column: InstrumentedAttribute[list[str]], value: str, parts: Sequence[int]) -> Select[UUID]:
+    """Customers with a number or address, looked for among so many that hold its parts as are read in no time."""
+    held = select(Customer.id, column.label("values")).where(_hold(parts)).limit(MOST_READ).subquery()
+    return select(held.c.id).where(held.c["values"].any_() == value)
+
+
+def _crowds(session: ServiceSession, texts: Sequence[Sequence[int]]) -> dict[int, float]:
+    """Those of the parts of texts that very many customers hold, with how many. What many hold is among what the
+    planner's statistics know; to count would take as long as to look."""
+    parts = sorted({part for text_parts in texts for part in text_parts})
+    if not parts:
+        return {}
+    given = {"parts": integer_array(parts), "most": MOST_OF_A_PART}
+    return {row.part: row.holders for row in session.execute(_CROWDS, given)}
+
+
+_CROWDS = text(
+    """
+    SELECT common.part, common.share * reltuples AS holders
+    FROM pg_stats, pg_class,
+      unnest(CAST(CAST(most_common_elems AS text) AS integer[]), most_common_elem_freqs) AS common (part, share)
+    WHERE schemaname = current_schema() AND tablename = 'customer' AND attname = 'grams'
+      AND pg_class.oid = CAST('customer' AS regclass)
+      AND common.part = ANY (CAST(:parts AS integer[])) AND common.share * reltuples > :most
+    """
+)
+
+
+def _parts(value: str) -> list[int]:
+    """What whoever has a number or address holds; nothing of one that is too short to be any."""
+    return search.grams(re.sub(r"[\W_]+", "", value.casefold()))
 
 
 def _with_grams(*conditions: ColumnElement[bool]) -> Select[UUID]:
@@ -178,4 +231,8 @@ def _holds(value: str) -> ColumnElement[bool]:
     keys = search.grams(search.normalised(value))
     if not keys:
         return func.starts_with(Customer.name_key, value) if value else true()
-    return Customer.grams.bool_op("@>")(literal(keys, ARRAY(Integer), literal_execute=True))
+    return _hold(keys)
+
+
+def _hold(parts: Sequence[int]) -> ColumnElement[bool]:
+    return Customer.grams.bool_op("@>")(literal(list(parts), ARRAY(Integer), literal_execute=True))

@@ -7,7 +7,7 @@ from crm.common.v1 import job_pb2
 from crm.customers.v1 import duplicate_pb2, duplicate_service_pb2
 
 from customers.duplicate_finding.candidates import Candidate, Found
-from customers.duplicate_finding.scanning import KIND
+from customers.duplicate_finding.starting import KIND
 from customers.model.duplicates import DuplicatePolicy
 
 _POLICY, _STATE, _JOB = "DUPLICATE_POLICY_", "DUPLICATE_GROUP_STATE_", "JOB_STATE_"

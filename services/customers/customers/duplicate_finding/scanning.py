@@ -17,11 +17,11 @@ from sqlalchemy import delete, func, select, text
 
 from customers.duplicate_finding.candidates import contacts_of
 from customers.duplicate_finding.grouping import Pair, grouped, store_groups
+from customers.duplicate_finding.starting import KIND, follow_scan, hold_scans
 from customers.matching import LIKELY, Profile, blocking, compare
 from customers.model import Customer
 from customers.model.duplicates import DuplicateGroup, DuplicateKey, DuplicateMember, GroupState
 
-KIND = "duplicateScanJobs"
 CHUNK = 5_000
 MOST_OF_A_KEY = 50
 """A key that more customers have tells nothing of them. Fifty make 1,225 pairs."""
@@ -63,7 +63,9 @@ def run_scan(run: JobRun) -> None:
         groups = store_groups(session, run.job_id, grouped(pairs))
         session.execute(delete(DuplicateKey).where(DuplicateKey.scan_id == run.job_id))
         result = {"compared_pairs": compared, "groups": groups, "passed_over_keys": crowds}
+        hold_scans(session)
         run.succeed(session, total=run.processed, result=result)
+        follow_scan(session, run.job_id)
 
 
 def _note_keys(run: JobRun) -> bool:

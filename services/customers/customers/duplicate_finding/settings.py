@@ -15,7 +15,12 @@ _RESOURCE = "duplicateSettings"
 def policy(session: ServiceSession) -> DuplicatePolicy:
     """What is done when somebody enters a likely duplicate."""
     stored = session.get(DuplicateSettings, 1)
-    return DuplicatePolicy(stored.policy) if stored is not None else DuplicatePolicy.WARN
+    return policy_of(stored.policy if stored is not None else None)
+
+
+def policy_of(stored: str | None) -> DuplicatePolicy:
+    """The policy that a stored text means; None if the company has not chosen."""
+    return DuplicatePolicy(stored) if stored is not None else DuplicatePolicy.WARN
 
 
 def set_policy(session: ServiceSession, value: str) -> DuplicatePolicy:
@@ -33,9 +38,9 @@ def set_policy(session: ServiceSession, value: str) -> DuplicatePolicy:
     return DuplicatePolicy(value)
 
 
-def refuse_likely_duplicate(session: ServiceSession, customer: Customer) -> None:
+def refuse_likely_duplicate(session: ServiceSession, customer: Customer, chosen: DuplicatePolicy) -> None:
     """Raise Duplicate LIKELY_DUPLICATE if there is one and the organisation wants none."""
-    if policy(session) is not DuplicatePolicy.REFUSE:
+    if chosen is not DuplicatePolicy.REFUSE:
         return
     with session.no_autoflush:
         found = find_duplicates(session, customer)

@@ -6,15 +6,22 @@ different ones prove the opposite: a code belongs to one legal person (GB 32100-
 """
 
 from enum import StrEnum
-from typing import NamedTuple
-
-from rapidfuzz.distance import Indel, JaroWinkler
+from functools import cache
+from typing import Any, NamedTuple
 
 from customers.matching.company import CompanyName
 from customers.matching.profile import Profile
 
 LIKELY = 0.85
 """From this score on two customers are told to be one, probably. Measured by `customers.matching.evaluate`."""
+
+
+@cache
+def _distances() -> Any:
+    """The library, imported by the first comparison: processes that compare nothing do without its 4 MiB."""
+    from rapidfuzz import distance
+
+    return distance
 
 
 class Relation(StrEnum):
@@ -89,14 +96,14 @@ def _evidence(one: Profile, other: Profile) -> list[tuple[float, str]]:
 def _same_address(one: str, other: str) -> bool:
     if min(len(one), len(other)) < _LEAST_ADDRESS:
         return False
-    return Indel.normalized_similarity(one, other) >= _ALIKE_ADDRESS
+    return bool(_distances().Indel.normalized_similarity(one, other) >= _ALIKE_ADDRESS)
 
 
 def _branch(one: CompanyName, other: CompanyName) -> bool:
     """Whether they name different parts of one company."""
     if one.unit == other.unit or not one.core or not other.core:
         return False
-    if one.unit and other.unit and Indel.normalized_similarity(one.unit, other.unit) >= 0.95:
+    if one.unit and other.unit and _distances().Indel.normalized_similarity(one.unit, other.unit) >= 0.95:
         return False
     return _alike(one.core, other.core) >= 0.8 or one.core.startswith(other.core) or other.core.startswith(one.core)
 
@@ -132,7 +139,7 @@ def _alike(one: str, other: str) -> float:
         return 1.0
     if min(len(one), len(other)) < 4:
         return 0.0
-    return Indel.normalized_similarity(one, other)
+    return float(_distances().Indel.normalized_similarity(one, other))
 
 
 def _trades(one: tuple[str, ...], other: tuple[str, ...]) -> float:
@@ -152,7 +159,7 @@ def _forms(one: str, other: str) -> float:
 
 def _person_names(one: Profile, other: Profile) -> tuple[float, list[str]]:
     """Persons of one name are many: a name alone never makes two persons one."""
-    alike = JaroWinkler.similarity(one.plain_name, other.plain_name)
+    alike = _distances().JaroWinkler.similarity(one.plain_name, other.plain_name)
     if one.plain_name == other.plain_name:
         return 0.75, ["SAME_NAME"]
     return (0.6 * alike, ["SIMILAR_NAME"]) if alike >= 0.85 and len(one.plain_name) > 3 else (0.0, [])

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from customers.model import Contact
 
-_TEXTS = ("job_title", "wechat", "remark")
+_SINGLE = ("job_title", "wechat", "decision_role", "influence", "stance", "birthday", "remark")
 
 
 @dataclass
@@ -51,7 +51,9 @@ def merge_contacts(session: ServiceSession, customer_id: UUID, contacts: Sequenc
         contact.customer_id = customer_id
         kept.append(contact)
         moves.moved.append(contact)
+    _follow_united(contacts, moves)
     for contact in moves.touched:
+        contact.refresh_keys()
         contact.version += 1
         contact.update_time = session.now
     return moves
@@ -66,9 +68,18 @@ def _unite(into: Contact, other: Contact) -> None:
     into.phones = list(dict.fromkeys([*into.phones, *other.phones]))
     into.emails = list(dict.fromkeys([*into.emails, *other.emails]))
     into.custom = {**other.custom, **into.custom}
-    for key in _TEXTS:
+    for key in _SINGLE:
         if getattr(into, key) is None:
             setattr(into, key, getattr(other, key))
+
+
+def _follow_united(contacts: Sequence[Contact], moves: ContactMoves) -> None:
+    """Let whoever reported to somebody who became one with another report to that one. Nobody who was at the customer
+    before reports to one who came, so that lines still lead upwards."""
+    into = {gone.id: twin.id for gone, twin in moves.united}
+    for contact in contacts:
+        if contact.reports_to_id in into:
+            contact.reports_to_id = into[contact.reports_to_id]
 
 
 def _id(contact: Contact) -> UUID:

@@ -16,7 +16,17 @@ from customers.model import Base, Customer
 MOVED = ("timeline_entry", "purchase")
 """Tables whose rows go to the customer that stays. They have a key `id`."""
 _BY_HAND = {"contact", "merged_customer", "customer_merge", "merged_row", "duplicate_member", "duplicate_key"}
-_HISTORY = {"holding_change", "pool_view", "pool_allocation_item", "rfm_score", "offline_claim"}
+_COUNTED = {"purchase_total"}
+"""What is counted anew."""
+_HISTORY = {
+    "holding_change",
+    "pool_view",
+    "pool_allocation_item",
+    "rfm_score",
+    "offline_claim",
+    "classification_change",
+    "lead_admission",
+}
 """What was, and stays as it was, or is reckoned anew."""
 
 _TABLES = {**Base.metadata.tables, **RecordShare.metadata.tables}
@@ -31,7 +41,7 @@ def moved_tables() -> list[str]:
 
 def dropped_tables() -> list[str]:
     """Tables whose rows go with their customer, and come back with it."""
-    others = {*MOVED, *_BY_HAND, *_HISTORY}
+    others = {*MOVED, *_BY_HAND, *_COUNTED, *_HISTORY}
     return [
         table.name
         for table in Base.metadata.sorted_tables
@@ -49,14 +59,16 @@ def read_rows(session: ServiceSession, table: str, column: str, ids: Iterable[UU
 
 
 def put_rows(session: ServiceSession, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows as they were read."""
-    columns = ", ".join(column.name for column in _TABLES[table].columns if column.computed is None)
+    """Insert rows as they were read. A column that the table did not have then takes its default."""
+    if not rows:
+        return
+    there = [column.name for column in _TABLES[table].columns if column.computed is None and column.name in rows[0]]
+    columns = ", ".join(there)
     statement = text(
         f"INSERT INTO {table} ({columns}) "  # noqa: S608
         f"SELECT {columns} FROM jsonb_populate_recordset(CAST(NULL AS {table}), CAST(:rows AS jsonb))"
     )
-    if rows:
-        session.execute(statement, {"rows": orjson.dumps(rows).decode()})
+    session.execute(statement, {"rows": orjson.dumps(rows).decode()})
 
 
 def change_row(session: ServiceSession, table: str, row: Mapping[str, Any], columns: Sequence[str]) -> None:

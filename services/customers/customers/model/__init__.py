@@ -1,5 +1,6 @@
 """The archive of customers: who they are, whom to talk to there, who holds them, and what happened with them."""
 
+from customers.model.admissions import LeadAdmission
 from customers.model.allocations import PoolAllocation, PoolAllocationItem, PoolAllocationSetting, PoolFairness
 from customers.model.base import Base
 from customers.model.customers import (
@@ -11,8 +12,11 @@ from customers.model.customers import (
     KnownUser,
     TimelineEntry,
     TimelineKind,
+    searched_contact,
     searched_text,
+    without_legal_form,
 )
+from customers.model.decisions import DecisionRole, Stance
 from customers.model.duplicates import (
     CustomerMerge,
     DuplicateGroup,
@@ -41,16 +45,32 @@ from customers.model.recycling import (
     RecycleRunState,
     RecycleWarning,
 )
+from customers.model.relations import CustomerRelation, RelationKind
+from customers.model.theatres import CustomerTheatre
+from customers.model.tiers import (
+    Aspect,
+    ClassificationChange,
+    LifecyclePolicy,
+    LifecycleStage,
+    Origin,
+    Tier,
+    TierLock,
+)
 
 __all__ = [
+    "Aspect",
     "Base",
     "ChangeKind",
+    "ClassificationChange",
     "Contact",
     "Customer",
     "CustomerKind",
     "CustomerMerge",
+    "CustomerRelation",
     "CustomerStanding",
     "CustomerStatus",
+    "CustomerTheatre",
+    "DecisionRole",
     "DuplicateGroup",
     "DuplicateKey",
     "DuplicateMember",
@@ -59,10 +79,14 @@ __all__ = [
     "HoldingChange",
     "KnownDepartment",
     "KnownUser",
+    "LeadAdmission",
+    "LifecyclePolicy",
+    "LifecycleStage",
     "MergedCustomer",
     "MergedRow",
     "OfflineClaim",
     "OfflineClaimState",
+    "Origin",
     "OwnershipPolicy",
     "Pool",
     "PoolAllocation",
@@ -77,7 +101,13 @@ __all__ = [
     "RecycleRun",
     "RecycleRunState",
     "RecycleWarning",
+    "RelationKind",
+    "Stance",
+    "Tier",
+    "TierLock",
     "TimelineEntry",
     "TimelineKind",
+    "searched_contact",
     "searched_text",
+    "without_legal_form",
 ]

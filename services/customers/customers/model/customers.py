@@ -1,7 +1,7 @@
 """The archive of customers: who they are, whom to talk to there, and what happened with them."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,8 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInte
 from sqlalchemy.orm import Mapped, mapped_column
 
 from customers.model.base import Base
-from customers.model.identity_numbers import IdentityNumbered
+from customers.model.decisions import MOST_INFLUENCE, DecisionRole, Stance
+from customers.model.identity_numbers import IdentityNumbered, index_of_numbers
 
 
 class CustomerKind(StrEnum):
@@ -40,6 +41,8 @@ class TimelineKind(StrEnum):
     OWNER_CHANGED = "OWNER_CHANGED"
     FOLLOW_UP_LOGGED = "FOLLOW_UP_LOGGED"
     CUSTOMERS_MERGED = "CUSTOMERS_MERGED"
+    TIER_CHANGED = "TIER_CHANGED"
+    LIFECYCLE_CHANGED = "LIFECYCLE_CHANGED"
 
 
 def _one_of(column: str, values: type[StrEnum]) -> str:
@@ -83,6 +86,7 @@ class Customer(IdentityNumbered, Base):
         Index("ix_customer_quality_score", "quality_score", "id"),
         Index("ix_customer_pool", "pool_id", "pool_entry_time", "id", postgresql_where=text("pool_id IS NOT NULL")),
         CheckConstraint("owner_id IS NULL OR pool_id IS NULL", name="holder"),
+        index_of_numbers("customer"),
         Index("ix_customer_custom", "custom", postgresql_using="gin", postgresql_ops={"custom": "jsonb_path_ops"}),
     )
 
@@ -113,6 +117,8 @@ class Customer(IdentityNumbered, Base):
     custom: Mapped[dict[str, Any]]
     quality_score: Mapped[int | None] = mapped_column(SmallInteger)
     """How much of what matters is filled in, in percent; None until it is reckoned."""
+    lifecycle_stage: Mapped[str | None]
+    """As the last evaluation found; None until the first."""
     remark: Mapped[str | None]
     external_id: Mapped[str | None]
     search_text: Mapped[str]
@@ -151,6 +157,12 @@ class Contact(IdentityNumbered, Base):
         Index("uq_contact_primary", "customer_id", unique=True, postgresql_where=text("is_primary")),
         Index("ix_contact_customer", "customer_id", text("is_primary DESC"), "id"),
         Index("ix_contact_custom", "custom", postgresql_using="gin", postgresql_ops={"custom": "jsonb_path_ops"}),
+        Index("ix_contact_grams", "grams", postgresql_using="gin"),
+        Index("ix_contact_reports_to", "reports_to_id", postgresql_where=text("reports_to_id IS NOT NULL")),
+        CheckConstraint(_one_of("decision_role", DecisionRole), name="decision_role"),
+        CheckConstraint(_one_of("stance", Stance), name="stance"),
+        index_of_numbers("contact"),
+        CheckConstraint(f"influence BETWEEN 1 AND {MOST_INFLUENCE}", name="influence"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -161,7 +173,18 @@ class Contact(IdentityNumbered, Base):
     emails: Mapped[list[str]]
     wechat: Mapped[str | None]
     is_primary: Mapped[bool]
+    decision_role: Mapped[str | None]
+    influence: Mapped[int | None] = mapped_column(SmallInteger)
+    """How much weight the person's word has, from 1 to 5."""
+    stance: Mapped[str | None]
+    # Deferred, since a merge that is taken back brings contacts back one after the other.
+    reports_to_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("contact.id", ondelete="SET NULL", deferrable=True, initially="DEFERRED")
+    )
+    birthday: Mapped[date | None]
     remark: Mapped[str | None]
+    search_text: Mapped[str] = mapped_column(server_default="")
+    grams: Mapped[list[int]] = mapped_column(server_default="{}")
     custom: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     version: Mapped[int]
     create_time: Mapped[datetime]
@@ -171,6 +194,11 @@ class Contact(IdentityNumbered, Base):
     def name(self) -> str:
         """The resource name."""
         return make_name("contacts", self.id)
+
+    def refresh_keys(self) -> None:
+        """Derive what the contact is searched by. Call after a change of any field that takes part."""
+        self.search_text = searched_contact(self.display_name, self.phones, self.emails)
+        self.grams = grams(self.search_text)
 
 
 class TimelineEntry(Base):
@@ -219,10 +247,23 @@ class KnownDepartment(Base):
     path: Mapped[str]
     head_id: Mapped[UUID | None]
     """The user who heads it."""
+    theatre: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """True if it is a sales theatre (战区)."""
     version: Mapped[int] = mapped_column(BigInteger)
 
 
 def searched_text(display_name: str, phones: Sequence[str], emails: Sequence[str]) -> str:
     """The text that a search for a customer looks into. Credit codes have an index of their own and are looked for
     whole: their grams would be a quarter of all, for parts that nobody knows by heart."""
-    return search_text(display_name, private=[*phones, *emails])
+    return search_text(display_name, private=[*phones, *emails], spelled=without_legal_form(display_name))
+
+
+def searched_contact(display_name: str, phones: Sequence[str], emails: Sequence[str]) -> str:
+    """The same for a contact. Its phone numbers are found by their ends: all parts of them would be most of what an
+    import of customers with contacts writes to indexes."""
+    return search_text(display_name, private=emails, spelled=display_name, tails=phones)
+
+
+def without_legal_form(name: str) -> str:
+    """A company's name as people type it in pinyin: nobody spells 股份有限公司 out."""
+    return name.partition("有限")[0].removesuffix("公司").removesuffix("股份")

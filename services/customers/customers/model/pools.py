@@ -124,6 +124,7 @@ class HoldingChange(Base):
     __table_args__ = (
         Index("ix_holding_change_customer", "customer_id", "id"),
         Index("ix_holding_change_claims", "user_id", "day", postgresql_where=text("kind = 'CLAIMED'")),
+        Index("ix_holding_change_deleted", "customer_id", postgresql_where=text("kind = 'DELETED'")),
         Index("ix_holding_change_time", "time"),
     )
 

@@ -6,13 +6,14 @@ from enum import StrEnum
 from uuid import UUID
 
 from chassis.names import make_name, new_id
-from sqlalchemy import CheckConstraint, Index, Numeric, SmallInteger, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Numeric, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from customers.model.base import Base
 
 AMOUNT = Numeric(20, 4)
 """An exact amount of money; no currency divides its unit further."""
+_SUM = Numeric(24, 4)
 
 
 class PurchaseKind(StrEnum):
@@ -60,6 +61,41 @@ class Purchase(Base):
     record_time: Mapped[datetime]
 
 
+class PurchaseTotal(Base):
+    """What a customer's purchases add up to, in the organisation's currency. Kept up to date with each of them, so
+    that customers can be filtered by it. Customers without purchases have no row."""
+
+    __tablename__ = "purchase_total"
+
+    customer_id: Mapped[UUID] = mapped_column(primary_key=True)
+    order_count: Mapped[int] = mapped_column(BigInteger)
+    ordered: Mapped[Decimal] = mapped_column(_SUM)
+    payment_count: Mapped[int] = mapped_column(BigInteger)
+    paid: Mapped[Decimal] = mapped_column(_SUM)
+    refunded: Mapped[Decimal] = mapped_column(_SUM)
+    first_time: Mapped[datetime | None]
+    """When the customer first ordered or paid."""
+    last_time: Mapped[datetime | None]
+
+
+class RfmPolicy(Base):
+    """The one row that says what is analysed every night and kept for how long, once the company has set it."""
+
+    __tablename__ = "rfm_policy"
+    __table_args__ = (CheckConstraint("id = 1", name="single"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False, default=1)
+    version: Mapped[int]
+    nightly: Mapped[bool]
+    period_days: Mapped[int]
+    base: Mapped[str]
+    method: Mapped[str]
+    gross: Mapped[bool]
+    keep_days: Mapped[int]
+    keep_months: Mapped[int]
+    update_time: Mapped[datetime]
+
+
 class RfmRun(Base):
     """An analysis of all customers as of a day. Its id is that of the job that does it."""
 
@@ -105,7 +141,7 @@ class RfmScore(Base):
     customer_id: Mapped[UUID] = mapped_column(primary_key=True)
     recency_days: Mapped[int]
     frequency: Mapped[int]
-    monetary: Mapped[Decimal] = mapped_column(Numeric(24, 4))
+    monetary: Mapped[Decimal] = mapped_column(_SUM)
     r: Mapped[int] = mapped_column(SmallInteger)
     f: Mapped[int] = mapped_column(SmallInteger)
     m: Mapped[int] = mapped_column(SmallInteger)

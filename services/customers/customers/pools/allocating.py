@@ -13,19 +13,22 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from chassis import audit, notifications
+from chassis.columns import among
+from chassis.copying import text_array, uuid_array
 from chassis.db import ServiceSession
 from chassis.errors import Conflict, DomainError
 from chassis.filters import filter_from_json
 from chassis.jobs import JobState
 from chassis.names import make_name
-from sqlalchemy import Numeric, Select, Text, Uuid, bindparam, cast, func, literal, select, text, true, update
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import Numeric, Select, Text, bindparam, cast, func, literal, select, text, true, update
+from sqlalchemy.dialects.postgresql import insert
 
-from customers.holding import Held, Holder, Occasion, hand_over_each, lock_held
+from customers.holders import Held, Holder, Occasion
+from customers.holding import hand_over_each, lock_named
 from customers.model import Customer, CustomerStatus, KnownUser
 from customers.model.allocations import PoolAllocation, PoolAllocationItem, PoolAllocationSetting, PoolFairness
 from customers.model.pools import ChangeKind, Pool
-from customers.owners import Owner, find_owner
+from customers.owners import find_owner
 from customers.pools.access import OpenPool, ensure_enabled, open_pools
 from customers.pools.allocation_order import Order, Strategy
 from customers.pools.claiming import limits
@@ -37,6 +40,9 @@ from customers.pools.shares import AllocationShare, Received, settled
 
 PART = 5_000
 """Customers given in one transaction."""
+IN_A_ROW = 1_000
+"""So many a receiver gets before it is the next one's turn, in large allocations: what people hold is counted anew for
+each part, so that a part should concern few of them."""
 
 
 class Candidate(NamedTuple):
@@ -68,7 +74,7 @@ def plan(session: ServiceSession, allocation: PoolAllocation) -> None:
     rng = Random(allocation.seed)  # noqa: S311 - chance that can be drawn again, not a secret
     receivers = [share.receiver for share in part]
     dealt = apportion(len(customers), receivers, rng)
-    given = sorted(customers[: sum(one.count for one in dealt)])
+    given = sorted(customers[: sum(one.count for one in dealt)], key=lambda one: one.id.int)
     values = [one.value for one in given]
     if allocation.strategy == Strategy.BY_VALUE:
         places = deal_by_value(values, dealt, receivers, rng)
@@ -95,7 +101,7 @@ def candidates(session: ServiceSession, pool_id: UUID, order: Order) -> list[Can
         .order_by(Customer.pool_entry_time, Customer.id)
         .limit(order.most)
     )
-    rows = session.connection().execute(statement)
+    rows = session.connection().execute(statement).all()
     return [Candidate(key, max(0, int(value * MILLIONTHS))) for key, value in rows]
 
 
@@ -171,10 +177,11 @@ _LIST = text(
     """
     INSERT INTO pool_allocation_item (allocation_id, number, customer_id, user_id, value, reason)
     SELECT :allocation, number, customer_id, user_id, value / 1000000.0, reason
-    FROM unnest(:customers, :users, CAST(:values AS numeric[]), CAST(:reasons AS text[]))
+    FROM unnest(CAST(:customers AS uuid[]), CAST(:users AS uuid[]), CAST(:values AS numeric[]),
+                CAST(:reasons AS text[]))
       WITH ORDINALITY AS item (customer_id, user_id, value, reason, number)
     """
-).bindparams(*[bindparam(name, type_=ARRAY(Uuid)) for name in ("customers", "users")])
+)
 
 
 def _list(
@@ -187,18 +194,29 @@ def _list(
 ) -> None:
     left = [(one, "HOLD_LIMIT_REACHED") for one in customers if one.id not in chosen]
     left += [(Candidate(one, 0), "NOT_IN_POOL") for one in sorted(missing)]
-    rows = [*((one, "") for one in customers if one.id in chosen), *left]
+    rows = [*((one, "") for one in _in_turns(customers, chosen)), *left]
     session.execute(
         _LIST,
         {
             "allocation": allocation.id,
-            "customers": [one.id for one, _ in rows],
-            "users": [chosen.get(one.id) for one, _ in rows],
-            "values": [one.value for one, _ in rows],
-            "reasons": [reason for _, reason in rows],
+            "customers": uuid_array(one.id for one, _ in rows),
+            "users": uuid_array(chosen.get(one.id) for one, _ in rows),
+            "values": text_array(str(one.value) for one, _ in rows),
+            "reasons": text_array(reason for _, reason in rows),
         },
     )
     allocation.total = len(rows)
+
+
+def _in_turns(customers: Sequence[Candidate], chosen: Mapping[UUID, UUID]) -> list[Candidate]:
+    """The customers that are given, each receiver's in their order, the receivers taking turns."""
+    had: dict[UUID, list[Candidate]] = {}
+    for one in customers:
+        if one.id in chosen:
+            had.setdefault(chosen[one.id], []).append(one)
+    longest = max(map(len, had.values()), default=0)
+    turns = (theirs[at : at + IN_A_ROW] for at in range(0, longest, IN_A_ROW) for theirs in had.values())
+    return [one for turn in turns for one in turn]
 
 
 def give_some(session: ServiceSession, allocation: PoolAllocation) -> bool:
@@ -215,7 +233,7 @@ def give_some(session: ServiceSession, allocation: PoolAllocation) -> bool:
     wanted = [row for row in rows if row.user_id is not None]
     # People are locked before customers, and each in one order, so that no two transactions wait for each other.
     takers = {user: _taker(session, user) for user in sorted({row.user_id for row in wanted})}
-    found = {one.id: one for one in lock_held(session, Customer.id.in_([row.customer_id for row in wanted]))}
+    found = {one.id: one for one in lock_named(session, [row.customer_id for row in wanted])}
     moves, refused = [], {}
     for row in wanted:
         outcome = _judge(found.get(row.customer_id), takers[row.user_id], pool.pool.id, pool.rules)
@@ -229,20 +247,20 @@ def give_some(session: ServiceSession, allocation: PoolAllocation) -> bool:
         numbers = [number for number, why in refused.items() if why == reason]
         session.execute(
             update(PoolAllocationItem)
-            .where(PoolAllocationItem.allocation_id == allocation.id, PoolAllocationItem.number.in_(numbers))
+            .where(PoolAllocationItem.allocation_id == allocation.id, among(PoolAllocationItem.number, numbers))
             .values(reason=reason)
         )
     allocation.processed += len(rows)
     return True
 
 
-_Taker = tuple[Owner, Quota] | str
+_Taker = tuple[Holder, Quota] | str
 
 
 def _taker(session: ServiceSession, user_id: UUID) -> _Taker:
     """Somebody who takes customers, or why they cannot."""
     try:
-        return find_owner(session, user_id), quota_of(session, user_id)
+        return Holder(find_owner(session, user_id)), quota_of(session, user_id)
     except DomainError as error:
         return error.reason
 
@@ -253,12 +271,12 @@ def _judge(customer: Held | None, taker: _Taker, pool_id: UUID, rules: PoolRules
         return "NOT_IN_POOL"
     if isinstance(taker, str):
         return taker
-    owner, quota = taker
+    holder, quota = taker
     refused = limits(customer, rules, quota, counted=False)
     if refused is not None and refused.refusal is not None:
         return refused.refusal
     quota.take(customer.status, None)
-    return customer, Holder(owner)
+    return customer, holder
 
 
 def settle(session: ServiceSession, allocation: PoolAllocation, state: JobState) -> None:

@@ -1,8 +1,10 @@
 """The gRPC methods of PoolService: open a transaction, call, map."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from chassis.calendars import parse_day
 from chassis.calls import Calls
 from chassis.db import ServiceSession
 from chassis.names import parse_name, parse_optional_name
@@ -10,7 +12,7 @@ from crm.customers.v1 import customer_pb2, pool_pb2, pool_service_pb2, pool_serv
 from google.protobuf.empty_pb2 import Empty
 
 from customers import queries
-from customers.holding import Held
+from customers.holders import Held
 from customers.mapping import customer_to_proto, parse_names
 from customers.pools import flow, mapping
 from customers.pools import queries as pool_queries
@@ -18,7 +20,7 @@ from customers.pools.access import open_pools, pool_of_member
 from customers.pools.precedence import explain
 from customers.usecases.assign_pool_customers import assign_pool_customers
 from customers.usecases.claim_customers import claim_customers
-from customers.usecases.claim_next_customers import claim_next_customers
+from customers.usecases.claim_next_customers import Sight, claim_next_customers
 from customers.usecases.create_pool import create_pool
 from customers.usecases.delete_pool import delete_pool
 from customers.usecases.lock_customer import lock_customer
@@ -109,7 +111,7 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
 
     def GetPoolCustomer(self, request: pool_service_pb2.GetPoolCustomerRequest, context: Any) -> customer_pb2.Customer:
         customer_id = parse_name("customers", request.name)
-        with self.calls.transaction() as session:
+        with self.calls.transaction(unaudited="a read; only how many were opened today is counted") as session:
             row, pool = view_pool_customer(session, customer_id)
         return mapping.pooled_to_proto(row, pool_queries.hidden_fields(pool))
 
@@ -130,13 +132,17 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
     ) -> pool_service_pb2.ClaimNextCustomersResponse:
         pool_id = parse_name("pools", request.pool, field="pool")
 
-        def claim(session: ServiceSession) -> pool_service_pb2.ClaimNextCustomersResponse:
-            ids = claim_next_customers(session, pool_id, request.count or 1, request.filter)
-            return pool_service_pb2.ClaimNextCustomersResponse(
-                customers=map(customer_to_proto, queries.rows_of(session, ids))
-            )
+        sights: list[Sight] = []
 
-        return self.calls.write(request, pool_service_pb2.ClaimNextCustomersResponse, claim)
+        def ahead(session: ServiceSession) -> Callable[[], None]:
+            sights.append(Sight(session, pool_id))
+            return sights[-1].send
+
+        def claim(session: ServiceSession) -> pool_service_pb2.ClaimNextCustomersResponse:
+            rows = claim_next_customers(session, sights[-1], request.count or 1, request.filter)
+            return pool_service_pb2.ClaimNextCustomersResponse(customers=map(customer_to_proto, rows))
+
+        return self.calls.write(request, pool_service_pb2.ClaimNextCustomersResponse, claim, ahead=ahead)
 
     def AssignPoolCustomers(
         self, request: pool_service_pb2.AssignPoolCustomersRequest, context: Any
@@ -209,8 +215,8 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
         )
 
     def GetPoolFlow(self, request: pool_service_pb2.GetPoolFlowRequest, context: Any) -> pool_service_pb2.PoolFlow:
-        first = flow.parse_day(request.from_date, path="from_date")
-        last = flow.parse_day(request.to_date, path="to_date")
+        first = parse_day(request.from_date, field="from_date")
+        last = parse_day(request.to_date, field="to_date")
         with self.calls.read() as session:
             return mapping.flow_to_proto(flow.flow(session, first, last))
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
-from chassis.db import ServiceSession
-from sqlalchemy import ColumnElement, and_, func, select, true
+from chassis.db import ServiceSession, UtcDateTime
+from sqlalchemy import Uuid, and_, bindparam, func, select, true
 
-from customers.holding import Held
+from customers.holders import Held
 from customers.model import Customer
 from customers.model.pools import HoldingChange
 from customers.pools.access import OpenPool
@@ -86,17 +87,34 @@ def limits(
     return None
 
 
-def claimable(user_id: UUID, rules: PoolRules, now: datetime) -> ColumnElement[bool]:
-    """The same waits as a predicate on the customers of a pool."""
-    conditions: list[ColumnElement[bool]] = []
-    if rules.former_owner_wait_days:
-        lately = now - timedelta(days=rules.former_owner_wait_days)
-        lost = select(HoldingChange.id).where(
-            HoldingChange.customer_id == Customer.id,
-            HoldingChange.previous_user_id == user_id,
-            HoldingChange.time > lately,
-        )
-        conditions.append(~lost.exists())
-    if rules.entry_wait_hours:
-        conditions.append(Customer.pool_entry_time <= now - timedelta(hours=rules.entry_wait_hours))
-    return and_(true(), *conditions)
+def _unknown(parameter: str) -> Any:
+    """A time that the planner does not know, so that the plan for any time is as good as one for this time."""
+    return select(bindparam(parameter, type_=UtcDateTime)).scalar_subquery()
+
+
+# The newest loss, not whether there EXISTS one: that the planner would hash, which reads what all people have lost.
+_LOST = (
+    select(func.max(HoldingChange.time))
+    .where(
+        HoldingChange.customer_id == Customer.id,
+        HoldingChange.previous_user_id == bindparam("claimant", type_=Uuid),
+    )
+    .scalar_subquery()
+)
+CLAIMABLE = and_(
+    func.coalesce(_unknown("lost_by") >= _LOST, true()),
+    Customer.pool_entry_time <= _unknown("entered_by"),
+)
+"""The same waits as a predicate on the customers of a pool, whose parameters `claimable_by` gives."""
+
+_NO_WAIT = datetime.max.replace(tzinfo=UTC)
+
+
+def claimable_by(user_id: UUID, pool: OpenPool, now: datetime) -> dict[str, Any]:
+    """Who claims, and how the pool makes them wait; its administrators it does not."""
+    days, hours = pool.rules.former_owner_wait_days, pool.rules.entry_wait_hours
+    return {
+        "claimant": user_id,
+        "lost_by": now - timedelta(days=days) if days and not pool.administered else _NO_WAIT,
+        "entered_by": now - timedelta(hours=hours) if hours and not pool.administered else _NO_WAIT,
+    }

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from chassis.custom_filters import dynamic_field
 from chassis.db import ServiceSession
 from chassis.entities import restrictable
 from chassis.errors import Invalid
@@ -12,8 +11,8 @@ from chassis.filters import Field, FieldRegistry, filter_from_json
 from crm.customers.v1 import customer_pb2
 from sqlalchemy import ColumnElement
 
+from customers.dynamic_fields import record_field, rule_field
 from customers.fields import CUSTOMER_FIELDS
-from customers.model import Customer
 from customers.own_fields import ENTITY
 
 
@@ -24,7 +23,7 @@ def met(session: ServiceSession, condition: Mapping[str, Any], *, path: str = "c
 
 def registry(session: ServiceSession) -> FieldRegistry:
     """The fields of customers, without regard to who asks."""
-    return FieldRegistry(CUSTOMER_FIELDS, dynamic=lambda name: dynamic_field(session, ENTITY, name, Customer.custom))
+    return FieldRegistry(CUSTOMER_FIELDS, dynamic=lambda name: rule_field(session, name))
 
 
 def registry_without(session: ServiceSession, hidden: Collection[str]) -> FieldRegistry:
@@ -32,7 +31,7 @@ def registry_without(session: ServiceSession, hidden: Collection[str]) -> FieldR
     fields = [field for field in CUSTOMER_FIELDS if not is_hidden(field.name, hidden)]
 
     def dynamic(name: str) -> Field | None:
-        return None if is_hidden(name, hidden) else dynamic_field(session, ENTITY, name, Customer.custom)
+        return None if is_hidden(name, hidden) else record_field(session, name)
 
     return FieldRegistry(fields, dynamic=dynamic, entity=ENTITY)
 

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 
 from chassis.callers import Caller
 from chassis.db import ServiceSession
-from chassis.errors import Denied, Invalid
+from chassis.errors import Invalid
 from sqlalchemy import text
 
 from customers.days import beginning
@@ -99,8 +99,7 @@ def flow(session: ServiceSession, first: date, last: date) -> Flow:
 
 def require_overview(caller: Caller) -> None:
     """Raise Denied for who may not see the whole: a part of it would not balance."""
-    if not caller.scope("pool.monitor").everything:
-        raise Denied("SCOPE_TOO_NARROW", "this needs the permission pool.monitor with the scope ALL")
+    caller.require_everything("pool.monitor")
 
 
 def _lines(session: ServiceSession, start: datetime, end: datetime) -> dict[str, Line]:
@@ -111,11 +110,3 @@ def _lines(session: ServiceSession, start: datetime, end: datetime) -> dict[str,
         if row.inside:
             (line.incoming if row.step > 0 else line.outgoing)[row.kind] = row.inside
     return lines
-
-
-def parse_day(value: str, *, path: str) -> date:
-    """A day as it is written, e.g. `2026-03-01`. Raises Invalid."""
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        raise Invalid("INVALID_DATE", "a day is written as 2026-03-01", field=path) from None

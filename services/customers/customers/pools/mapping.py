@@ -14,7 +14,6 @@ from crm.customers.v1 import customer_pb2, pool_pb2, pool_service_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from customers.mapping import customer_to_proto
-from customers.model.pools import PoolRole
 from customers.own_fields import ENTITY
 from customers.pools.access import OpenPool
 from customers.pools.claiming import MESSAGES, Outcome
@@ -41,8 +40,8 @@ def pool_to_proto(opened: OpenPool) -> pool_pb2.Pool:
         disabled=pool.disabled,
         precedence=pool.precedence,
         departments=[f"departments/{one}" for one in pool.department_ids],
-        members=pool.grantees(PoolRole.MEMBER),
-        administrators=pool.grantees(PoolRole.ADMINISTRATOR),
+        members=pool.members,
+        administrators=pool.administrators,
         hidden_fields=pool.hidden_fields,
         rules=rules_to_proto(opened.rules),
         etag=etag(pool.version),

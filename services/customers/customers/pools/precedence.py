@@ -10,7 +10,7 @@ from chassis.db import ServiceSession
 from chassis.errors import Conflict
 from sqlalchemy import select
 
-from customers.holding import Held
+from customers.holders import Held
 from customers.model import Customer
 from customers.model.pools import Pool
 from customers.pools.conditions import met

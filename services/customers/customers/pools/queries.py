@@ -65,7 +65,7 @@ def listed_in_pool(session: ServiceSession, pool: OpenPool, conditions: Any, que
     hidden = hidden_fields(pool)
     found: ColumnElement[bool] = true()
     if query.strip():
-        whole = not set(_CONTACT_FIELDS) & set(hidden)
+        whole = queries.sees_whole(session) and not set(_CONTACT_FIELDS) & set(hidden)
         text = Customer.search_text if whole else search.public_part(Customer.search_text)
         found = search.matches(query, Customer.grams, text)
     return and_(

@@ -5,30 +5,45 @@ while those of different persons go on at the same time.
 """
 
 from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
 from uuid import UUID
 
 from chassis.db import ServiceSession
-from sqlalchemy import Uuid, bindparam, func, select, text
+from chassis.prepared import Prepared, Sent
+from sqlalchemy import ColumnElement, Text, Uuid, bindparam, cast, func, literal_column, select, text
 
 from customers.days import today
 from customers.model import Customer, CustomerStatus
 from customers.model.pools import ChangeKind, HoldingChange
 from customers.pools.rules import PoolRules
 
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('holder', 0) # hashtextextended(CAST(:user AS text), 0))")
+_LOCK = Prepared(
+    text("SELECT pg_advisory_xact_lock(hashtextextended('holder', 0) # hashtextextended(CAST(:user AS text), 0))")
+)
 
-_HELD = select(
-    func.count(), func.count().filter(Customer.status == CustomerStatus.WON), func.count().filter(Customer.locked)
-).where(Customer.owner_id == bindparam("user", type_=Uuid))
+_CLAIM: ColumnElement[str] = literal_column(f"'{ChangeKind.CLAIMED}'")
+"""No parameter: a plan for any kind could not use the index of claims, and each claim would be planned anew."""
 
 _CLAIMED = (
-    select(HoldingChange.previous_pool_id, func.count())
+    select(cast(HoldingChange.previous_pool_id, Text).label("pool"), func.count().label("claims"))
     .where(
         HoldingChange.user_id == bindparam("user", type_=Uuid),
         HoldingChange.day == bindparam("day"),
-        HoldingChange.kind == ChangeKind.CLAIMED.value,
+        HoldingChange.kind == _CLAIM,
+        HoldingChange.previous_pool_id.is_not(None),
     )
     .group_by(HoldingChange.previous_pool_id)
+    .subquery()
+)
+
+_COUNTS = Prepared(
+    select(
+        func.count().label("held"),
+        func.count().filter(Customer.status == CustomerStatus.WON).label("won"),
+        func.count().filter(Customer.locked).label("locked"),
+        select(func.jsonb_object_agg(_CLAIMED.c.pool, _CLAIMED.c.claims)).scalar_subquery().label("claimed"),
+    ).where(Customer.owner_id == bindparam("user", type_=Uuid))
 )
 
 
@@ -59,14 +74,26 @@ class Quota:
 
 def quota_of(session: ServiceSession, user_id: UUID) -> Quota:
     """What a person holds and has claimed today, locked until the transaction ends."""
-    connection = session.connection()
-    connection.execute(_LOCK, {"user": str(user_id)})
-    held, won, _ = connection.execute(_HELD, {"user": user_id}).one()
-    claimed = connection.execute(_CLAIMED, {"user": user_id, "day": today(session)})
-    return Quota(held, won, {pool: count for pool, count in claimed if pool is not None})
+    return quota_from(_counts(session, user_id))
+
+
+def send_quota(session: ServiceSession, user_id: UUID, day: date) -> Sent:
+    """Ask for the same, for `quota_from`, within a pipeline."""
+    _LOCK.send(session, user=str(user_id))
+    return _COUNTS.send(session, user=user_id, day=day)
+
+
+def quota_from(found: Any) -> Quota:
+    """What a person holds and has claimed, from the counts."""
+    return Quota(found.held, found.won, {UUID(pool): count for pool, count in (found.claimed or {}).items()})
 
 
 def locked_by(session: ServiceSession, user_id: UUID) -> int:
     """How many customers a person has locked. The person is locked until the transaction ends."""
-    session.connection().execute(_LOCK, {"user": str(user_id)})
-    return int(session.connection().execute(_HELD, {"user": user_id}).one()[2])
+    return int(_counts(session, user_id).locked)
+
+
+def _counts(session: ServiceSession, user_id: UUID) -> Any:
+    # A statement of its own: what is counted must be what is there once the lock is held.
+    _LOCK.write(session, user=str(user_id))
+    return _COUNTS.first(session, user=user_id, day=today(session))

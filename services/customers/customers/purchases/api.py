@@ -3,8 +3,10 @@
 from datetime import date
 from typing import Any
 
+from chassis.calendars import parse_day
 from chassis.calls import Calls
 from chassis.db import ServiceSession
+from chassis.masks import changed_paths
 from chassis.names import parse_name
 from crm.customers.v1 import (
     purchase_pb2,
@@ -15,10 +17,11 @@ from crm.customers.v1 import (
     rfm_service_pb2_grpc,
 )
 
-from customers.pools.flow import parse_day
 from customers.purchases import mapping, queries
+from customers.purchases.policy import policy_row
 from customers.usecases.record_purchases import record_purchases
 from customers.usecases.run_rfm import queue_rfm
+from customers.usecases.update_rfm_policy import update_rfm_policy
 
 
 class PurchaseServicer(purchase_service_pb2_grpc.PurchaseServiceServicer):
@@ -115,6 +118,19 @@ class RfmServicer(rfm_service_pb2_grpc.RfmServiceServicer):
         with self.calls.read() as session:
             return mapping.summary_to_proto(queries.summary(session, day))
 
+    def GetRfmPolicy(self, request: rfm_service_pb2.GetRfmPolicyRequest, context: Any) -> rfm_pb2.RfmPolicy:
+        with self.calls.read() as session:
+            return mapping.policy_to_proto(policy_row(session))
+
+    def UpdateRfmPolicy(self, request: rfm_service_pb2.UpdateRfmPolicyRequest, context: Any) -> rfm_pb2.RfmPolicy:
+        given = request.policy
+        changes = mapping.policy_changes(given, changed_paths(given, request.update_mask, mapping.POLICY_FIELDS))
+        return self.calls.write(
+            request,
+            rfm_pb2.RfmPolicy,
+            lambda session: mapping.policy_to_proto(update_rfm_policy(session, changes, given.etag)),
+        )
+
 
 def _day(value: str) -> date | None:
-    return parse_day(value, path="analysis_date") if value else None
+    return parse_day(value, field="analysis_date") if value else None

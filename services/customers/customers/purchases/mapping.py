@@ -1,18 +1,23 @@
 """From rows to messages and from messages to what the use cases take. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
 from chassis.errors import Invalid
+from chassis.etags import etag
 from crm.common.v1 import job_pb2, money_pb2
 from crm.customers.v1 import purchase_pb2, purchase_service_pb2, rfm_pb2
 
-from customers.model.purchases import RfmRun, RfmScore
+from customers.model.purchases import RfmPolicy, RfmRun, RfmScore
 from customers.purchases.queries import Summary
-from customers.purchases.rfm import RfmBase, RfmMethod, RfmParameters
+from customers.purchases.rfm import DEFAULT_PERIOD_DAYS, RfmBase, RfmMethod, RfmParameters
 from customers.usecases.record_purchases import PurchaseDraft, PurchaseOutcome
+from customers.usecases.update_rfm_policy import POLICY_NAME
+
+POLICY_FIELDS = frozenset({"nightly", "parameters", "keep_days", "keep_months"})
+"""What can be changed of the policy."""
 
 
 def draft_from_proto(message: purchase_pb2.Purchase) -> PurchaseDraft:
@@ -83,18 +88,48 @@ def parameters_from_proto(message: rfm_pb2.RfmParameters) -> RfmParameters:
     )
 
 
+def policy_changes(policy: rfm_pb2.RfmPolicy, paths: Set[str]) -> dict[str, Any]:
+    """What is stated of the policy, by column. Raises Invalid."""
+    changes: dict[str, Any] = {path: getattr(policy, path) for path in paths if path != "parameters"}
+    if "parameters" in paths:
+        given = parameters_from_proto(policy.parameters)
+        changes |= {
+            "period_days": given.period_days or DEFAULT_PERIOD_DAYS,
+            "base": given.base.value,
+            "method": given.method.value,
+            "gross": given.gross,
+        }
+    return changes
+
+
+def policy_to_proto(policy: RfmPolicy) -> rfm_pb2.RfmPolicy:
+    """What is analysed every night, and how long analyses are kept."""
+    return rfm_pb2.RfmPolicy(
+        name=POLICY_NAME,
+        nightly=policy.nightly,
+        parameters=_parameters(policy),
+        keep_days=policy.keep_days,
+        keep_months=policy.keep_months,
+        etag=etag(policy.version),
+    )
+
+
+def _parameters(kept: Any) -> rfm_pb2.RfmParameters:
+    return rfm_pb2.RfmParameters(
+        period_days=kept.period_days,
+        base=rfm_pb2.RfmBase.Value(f"RFM_BASE_{kept.base}"),
+        method=rfm_pb2.RfmMethod.Value(f"RFM_METHOD_{kept.method}"),
+        gross=kept.gross,
+    )
+
+
 def run_to_proto(run: Any) -> rfm_pb2.RfmRun:
     """An analysis."""
     return rfm_pb2.RfmRun(
         name=run.name,
         state=job_pb2.JobState.Value(f"JOB_STATE_{run.state}"),
         analysis_date=run.analysis_date.isoformat(),
-        parameters=rfm_pb2.RfmParameters(
-            period_days=run.period_days,
-            base=rfm_pb2.RfmBase.Value(f"RFM_BASE_{run.base}"),
-            method=rfm_pb2.RfmMethod.Value(f"RFM_METHOD_{run.method}"),
-            gross=run.gross,
-        ),
+        parameters=_parameters(run),
         customer_count=run.customer_count,
         failure_reason=run.failure_reason,
         creator=run.creator,

@@ -12,29 +12,47 @@ from chassis.db import ServiceSession
 from chassis.errors import NotFound
 from chassis.organisation import organisation
 from chassis.paging import Page, SortKey
-from sqlalchemy import Select, and_, func, select, true
+from chassis.prepared import Prepared
+from sqlalchemy import ColumnElement, Select, Uuid, and_, bindparam, func, select, true
 
 from customers.model import Customer
 from customers.model.purchases import Purchase, PurchaseKind, RfmRun, RfmScore, RfmState
-from customers.purchases.rfm import SEGMENT_CODES, TYPE_CODES
-from customers.queries import no_customer, reach
+from customers.purchases.rfm import SEGMENT_CODES, TYPE_CODES, newest_run
+from customers.queries import PURCHASES, REACHABLE, no_customer, place_of, reach
 
-READ = "purchase.read"
+
+def _total(kind: PurchaseKind) -> ColumnElement[Decimal]:
+    return func.coalesce(func.sum(Purchase.base_amount).filter(Purchase.kind == kind.value), Decimal(0))
+
+
+_BUYS = Purchase.kind != PurchaseKind.REFUND.value
+_TOTALS: Any = select(
+    func.count().filter(Purchase.kind == PurchaseKind.ORDER.value).label("order_count"),
+    _total(PurchaseKind.ORDER).label("ordered"),
+    func.count().filter(Purchase.kind == PurchaseKind.PAYMENT.value).label("payment_count"),
+    _total(PurchaseKind.PAYMENT).label("paid"),
+    _total(PurchaseKind.REFUND).label("refunded"),
+    func.min(Purchase.time).filter(_BUYS).label("first_time"),
+    func.max(Purchase.time).filter(_BUYS).label("last_time"),
+    func.array_agg(Purchase.source.distinct()).label("sources"),
+    func.max(Purchase.record_time).label("last_record_time"),
+)
+_INSIGHT = Prepared(_TOTALS.where(Purchase.customer_id == bindparam("customer_id", type_=Uuid)))
+_NEWEST_RUN = newest_run().scalar_subquery()
 
 
 def require_customer(session: ServiceSession, customer_id: UUID) -> None:
     """Raise NotFound for a customer that is not there, or whose purchases the caller may not see."""
-    if not _reached(session, customer_id):
+    statement = select(Customer.id).where(Customer.id == customer_id, reach(session, PURCHASES))
+    if session.scalar(statement) is None:
         raise no_customer()
 
 
-def may_see(session: ServiceSession, customer_id: UUID) -> bool:
-    """Whether the caller may see the purchases of a customer. Nobody is refused who lacks the permission."""
-    return bool(session.caller.granted(READ)) and _reached(session, customer_id)
-
-
-def _reached(session: ServiceSession, customer_id: UUID) -> bool:
-    return session.scalar(select(Customer.id).where(Customer.id == customer_id, reach(session, READ))) is not None
+def may_see(session: ServiceSession, customer: Any) -> bool:
+    """Whether the caller may see the purchases of a customer, given as a row. Nobody is refused who lacks the
+    permission."""
+    granted = bool(session.caller.granted(PURCHASES))
+    return granted and REACHABLE.reaches(session, PURCHASES, *place_of(customer))
 
 
 def list_purchases(session: ServiceSession, customer_id: UUID, *, page_size: int, page_token: str) -> Page[Purchase]:
@@ -49,24 +67,7 @@ def list_purchases(session: ServiceSession, customer_id: UUID, *, page_size: int
 
 def purchase_insight(session: ServiceSession, customer_id: UUID) -> tuple[Any, str]:
     """What a customer has bought so far, as a row, and the currency of its amounts. For callers that may see it."""
-    kind = Purchase.kind
-    buys = kind.in_([PurchaseKind.ORDER, PurchaseKind.PAYMENT])
-
-    def total(wanted: PurchaseKind) -> Any:
-        return func.coalesce(func.sum(Purchase.base_amount).filter(kind == wanted), Decimal(0))
-
-    statement = select(
-        func.count().filter(kind == PurchaseKind.ORDER).label("order_count"),
-        total(PurchaseKind.ORDER).label("ordered"),
-        func.count().filter(kind == PurchaseKind.PAYMENT).label("payment_count"),
-        total(PurchaseKind.PAYMENT).label("paid"),
-        total(PurchaseKind.REFUND).label("refunded"),
-        func.min(Purchase.time).filter(buys).label("first_time"),
-        func.max(Purchase.time).filter(buys).label("last_time"),
-        func.array_agg(Purchase.source.distinct()).label("sources"),
-        func.max(Purchase.record_time).label("last_record_time"),
-    ).where(Purchase.customer_id == customer_id)
-    return session.execute(statement).one(), organisation(session).currency
+    return _INSIGHT.first(session, customer_id=customer_id), organisation(session).currency
 
 
 def get_run(session: ServiceSession, run_id: UUID) -> RfmRun:
@@ -109,15 +110,10 @@ def get_score(session: ServiceSession, customer_id: UUID, day: date | None) -> t
 
 def newest_score(session: ServiceSession, customer_id: UUID) -> tuple[RfmScore, RfmRun] | None:
     """How a customer that the caller may see scores in the newest analysis; None if it does not."""
-    newest = (
-        select(RfmRun.id)
-        .where(RfmRun.state == RfmState.SUCCEEDED)
-        .order_by(RfmRun.analysis_date.desc(), RfmRun.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
     statement = select(RfmScore, RfmRun).join(RfmRun, RfmRun.id == RfmScore.run_id)
-    found = session.execute(statement.where(RfmScore.run_id == newest, RfmScore.customer_id == customer_id)).first()
+    found = session.execute(
+        statement.where(RfmScore.run_id == _NEWEST_RUN, RfmScore.customer_id == customer_id)
+    ).first()
     return (found[0], found[1]) if found is not None else None
 
 
@@ -181,7 +177,7 @@ def summary(session: ServiceSession, day: date | None) -> Summary:
 
 
 def _visible_scores(session: ServiceSession, run_id: UUID, statement: Select[Any]) -> Select[Any]:
-    visible = and_(RfmScore.run_id == run_id, reach(session, READ))
+    visible = and_(RfmScore.run_id == run_id, reach(session, PURCHASES))
     return statement.join(Customer, Customer.id == RfmScore.customer_id).where(visible)
 
 

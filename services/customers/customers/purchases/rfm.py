@@ -14,13 +14,19 @@ from uuid import UUID
 
 from chassis.db import ServiceSession
 from chassis.organisation import organisation
-from sqlalchemy import CursorResult, text
+from sqlalchemy import CursorResult, Select, select, text
 
 from customers.days import beginning
-from customers.model.purchases import PurchaseKind
+from customers.model.purchases import PurchaseKind, RfmRun, RfmState
 
 DEFAULT_PERIOD_DAYS = 365
 MAX_PERIOD_DAYS = 3660
+
+
+def newest_run() -> Select[UUID]:
+    """The id of the newest analysis that has succeeded; no row if there is none."""
+    runs = select(RfmRun.id).where(RfmRun.state == RfmState.SUCCEEDED.value)
+    return runs.order_by(RfmRun.analysis_date.desc(), RfmRun.id.desc()).limit(1)
 
 
 class RfmBase(StrEnum):

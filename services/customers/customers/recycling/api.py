@@ -3,13 +3,13 @@
 from datetime import date
 from typing import Any
 
+from chassis.calendars import parse_day
 from chassis.calls import Calls
 from chassis.db import ServiceSession
 from chassis.errors import Conflict
 from chassis.names import parse_name, parse_optional_name
 from crm.customers.v1 import recycle_pb2, recycle_service_pb2, recycle_service_pb2_grpc
 
-from customers.pools.flow import parse_day
 from customers.recycling import history, mapping, previews, queries
 from customers.usecases.decide_extension import decide_extension
 from customers.usecases.request_extension import request_extension
@@ -154,4 +154,4 @@ class RecycleServicer(recycle_service_pb2_grpc.RecycleServiceServicer):
 
 
 def _day(session: ServiceSession, stated: str) -> date:
-    return parse_day(stated, path="date") if stated else previews.next_run(session)
+    return parse_day(stated, field="date") if stated else previews.next_run(session)

@@ -4,7 +4,7 @@ The pool that a customer would fall into decides by its recycle rule of that day
 calendar: a customer whose clock started on day S and runs for N days falls back on day S + N + 1, by that day's run.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -19,9 +19,7 @@ from sqlalchemy import (
     Integer,
     Select,
     Text,
-    Uuid,
     and_,
-    any_,
     case,
     cast,
     false,
@@ -40,7 +38,7 @@ from customers.model.pools import Pool
 from customers.pools.access import rules_on
 from customers.pools.conditions import met
 from customers.pools.precedence import all_pools
-from customers.pools.rules import LEVELS, PoolRules, Protection, RecycleRule, Trigger
+from customers.pools.rules import PoolRules, Protection, RecycleRule, Trigger
 
 CEILING = "CEILING"
 """Why a protected customer falls back."""
@@ -250,11 +248,6 @@ class Clocks:
         )
 
 
-def among(column: ColumnElement[Any], ids: Sequence[UUID]) -> ColumnElement[bool]:
-    """Whether an id is one of some, given as one array."""
-    return column == any_(literal(list(ids), ARRAY(Uuid)))
-
-
 def _standing() -> Select[Any]:
     """What all systems together say of a customer."""
     standing = CustomerStanding.__table__.c
@@ -279,4 +272,4 @@ def _days(rule: RecycleRule) -> ColumnElement[Any]:
 
 
 def _shortest(rule: RecycleRule) -> int:
-    return min([rule.days, *(rule.days_of(level) for level in LEVELS)])
+    return min([rule.days, *rule.days_by_level.values()])

@@ -32,7 +32,7 @@ from customers.model.pools import ChangeKind
 from customers.pools.flow import require_overview
 from customers.pools.rules import Trigger
 from customers.recycling.clocks import Clocks, Drafts
-from customers.recycling.previews import require_pools
+from customers.recycling.previews import require_levels, require_pools
 from customers.recycling.running import RUN_AT
 
 MOST_DAYS = 366
@@ -53,6 +53,7 @@ def history(session: ServiceSession, days: int, drafts: Drafts) -> list[tuple[da
     if not 1 <= days <= MOST_DAYS:
         raise Invalid("OUT_OF_RANGE", f"from 1 to {MOST_DAYS} days can be reckoned", field="days")
     require_pools(session, drafts)
+    require_levels(session, drafts)
     last = today(session)
     first = last - timedelta(days=days - 1)
     would_have = _would_have(session, first, last, drafts)

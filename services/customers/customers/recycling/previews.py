@@ -18,6 +18,7 @@ from customers.pools.flow import require_overview
 from customers.recycling.clocks import Clocks, Drafts
 from customers.recycling.queries import WHOSE
 from customers.recycling.running import RUN_AT
+from customers.tiers.vocabulary import known_codes, require_codes
 
 MOST_DAYS_AHEAD = 366
 
@@ -94,6 +95,7 @@ def _due(session: ServiceSession, day: date, pool_id: UUID | None, drafts: Draft
         message = f"a run can be foreseen for today and the {MOST_DAYS_AHEAD} days after it"
         raise Invalid("OUT_OF_RANGE", message, field="date")
     require_pools(session, {**dict.fromkeys(drafts, "drafts"), **({pool_id: "pool"} if pool_id else {})})
+    require_levels(session, drafts)
     clocks = Clocks(session, day, drafts)
     statement = clocks.select(*WHOSE, *clocks.columns()).where(clocks.due_by(day), _into(clocks, pool_id))
     return clocks, statement
@@ -113,3 +115,10 @@ def require_pools(session: ServiceSession, fields: dict[UUID, str] | Collection[
         if pool_id not in known:
             field = fields[pool_id] if isinstance(fields, dict) else "drafts"
             raise NotFound("POOL_NOT_FOUND", "there is no such pool", field=field)
+
+
+def require_levels(session: ServiceSession, drafts: Drafts) -> None:
+    """Raise Invalid INVALID_LEVEL for a rule that names a level which is none: it could not come into force."""
+    levels = {level for rule in drafts.values() if rule for level in rule.days_by_level}
+    if levels:
+        require_codes(sorted(levels), known_codes(session), field="drafts")

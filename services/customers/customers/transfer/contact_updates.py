@@ -57,6 +57,7 @@ class ContactUpdates:
             create_time=self._session.now,
             update_time=self._session.now,
         )
+        contact.refresh_keys()
         if self._write:
             self._session.add(contact)
         self.changes.append(Change("contact.import", contact.name, None, contact_snapshot(contact)))
@@ -67,6 +68,7 @@ class ContactUpdates:
         before = contact_snapshot(contact)
         for column, value in values.items():
             setattr(contact, column, value)
+        contact.refresh_keys()
         self.changes.append(Change("contact.import", contact.name, *difference(before, contact_snapshot(contact))))
         contact.version += 1
         contact.update_time = self._session.now

@@ -103,7 +103,7 @@ def _pages(run: JobRun, conditions: Filter, search: str) -> Iterator[Sequence[An
     every: Select[Any] = select(*Customer.__table__.columns).order_by(Customer.id).limit(PAGE_ROWS)
     page: Sequence[Any] = ()
     while True:
-        with run.reading() as session:
+        with run.reading_much() as session:
             statement = every.where(exported(session, conditions, search))
             page = session.execute(statement.where(Customer.id > page[-1].id) if page else statement).all()
         if not page:

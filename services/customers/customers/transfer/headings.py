@@ -1,7 +1,5 @@
 """Which field of a customer each column of a file holds, judged by its heading."""
 
-import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,14 +7,12 @@ from typing import Any
 from chassis.callers import Caller
 from chassis.errors import Invalid
 from chassis.field_rules import require_writable
+from chassis.transfers import folded, own_columns
 
 from customers.own_fields import CONTACT_ENTITY, ENTITY
 
 CUSTOM = "custom_fields."
 CONTACT = "contact."
-
-ERROR_COLUMNS = ("row", "field", "reason", "message")
-"""What an error file holds before the row's own cells."""
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "display_name": ("客户名称", "客户", "客户名", "名称", "公司名称", "公司", "企业名称", "单位名称",
@@ -49,15 +45,16 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "contact.job_title": ("职务", "联系人职务", "职位", "job title", "title", "position"),
     "contact.phones": ("联系人电话", "联系人手机", "联系人手机号", "contact phone", "contact mobile"),
     "contact.emails": ("联系人邮箱", "联系人邮件", "contact email", "contact e-mail"),
+    "contact.decision_role": ("决策角色", "角色", "联系人角色", "decision role", "buying role"),
+    "contact.influence": ("影响力", "联系人影响力", "影响程度", "influence"),
+    "contact.stance": ("立场", "态度", "联系人态度", "stance", "attitude"),
+    "contact.birthday": ("联系人生日", "生日", "birthday", "date of birth"),
     "contact.wechat": ("微信", "微信号", "联系人微信", "wechat", "wechat id"),
 }  # fmt: skip
 """The headings that each field is recognised by, besides its own name."""
 
 LIST_FIELDS = frozenset({"phones", "emails", "tags", "contact.phones", "contact.emails"})
 """Fields that several columns may hold a part of."""
-
-_BRACKETED = re.compile(r"\([^)]*\)|\[[^]]*\]|<[^>]*>")
-_NOT_WORD = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True)
@@ -77,17 +74,17 @@ def read_heading(heading: Sequence[str], chosen: Mapping[str, str], custom_field
     `label`. Raises Invalid MISSING_COLUMN if no column holds the name.
     """
     known = _known(custom_fields)
-    own = len(ERROR_COLUMNS) if tuple(heading[: len(ERROR_COLUMNS)]) == ERROR_COLUMNS else 0
+    own = own_columns(heading)
     columns: list[tuple[int, str]] = []
     ignored: list[str] = []
     taken: set[str] = set()
     titles = {title.strip() for title in heading}
-    names_contact = any(_folded(title) in ("联系人", "联系人姓名") for title in titles)
+    names_contact = any(folded(title) in ("联系人", "联系人姓名") for title in titles)
     for index, title in enumerate(heading[own:], start=own):
         field = chosen.get(title)
         if field is None:
-            field = known.get(_folded(title), "")
-            if names_contact and _folded(title) == "联系电话":
+            field = known.get(folded(title), "")
+            if names_contact and folded(title) == "联系电话":
                 field = "contact.phones"
         if field and (field not in taken or field in LIST_FIELDS):
             columns.append((index, field))
@@ -124,14 +121,8 @@ def _known(custom_fields: Iterable[Any]) -> dict[str, str]:
     known: dict[str, str] = {}
     for custom in custom_fields:
         path = CUSTOM + custom.key
-        known |= {_folded(custom.key): path, _folded(custom.label): path, _folded(path): path}
+        known |= {folded(custom.key): path, folded(custom.label): path, folded(path): path}
     for field, names in NAMES.items():
         short = field.removeprefix("address.")
-        known |= {_folded(name): field for name in (field, short if "." not in short else field, *names)}
+        known |= {folded(name): field for name in (field, short if "." not in short else field, *names)}
     return known
-
-
-def _folded(title: str) -> str:
-    """A heading without case, width, spaces, marks and remarks in brackets: `* 客户名称（必填）` is `客户名称`."""
-    folded = unicodedata.normalize("NFKC", title).casefold()
-    return _NOT_WORD.sub("", _BRACKETED.sub("", folded)) or _NOT_WORD.sub("", folded)

@@ -2,45 +2,52 @@
 
 import random
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
+from functools import partial
 from itertools import islice
+from operator import attrgetter
 from typing import NamedTuple
-from uuid import UUID
 
 import psycopg
 from chassis import custom_fields
 from chassis.custom_values import DERIVED
 from chassis.db import ServiceSession
-from chassis.errors import DomainError, Unavailable
+from chassis.errors import Unavailable
 from chassis.jobs import JobRun, RefusedRow
 from chassis.organisation import organisation
 from chassis.tabular import Row, open_table
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from customers.duplicate_finding.starting import require_scan
 from customers.own_fields import ENTITY
+from customers.tiers.vocabulary import open_codes
+from customers.transfer.column_parsing import ColumnParser
 from customers.transfer.headings import CUSTOM, Layout, read_heading, require_writable_columns
 from customers.transfer.loading import Chunk, Outcome, Ready
-from customers.transfer.new_customers import Basis, Maker, NewCustomer
+from customers.transfer.matching import Keys
+from customers.transfer.new_customers import Basis, Maker
+from customers.transfer.overlapping import GaveWay, Overlapping, Turn
 from customers.transfer.own_values import reader
 from customers.transfer.parsing import ParsedRow, RowParser
 from customers.transfer.read_ahead import ReadAhead
 from customers.transfer.seen import Seen, open_seen
+from customers.transfer.tidying import tidy
 
 CHUNK_ROWS = 2_500
 """Rows in one transaction: enough to share its cost, few enough for progress to be seen and little to be redone."""
 
+READ_AHEAD = 1
+"""Chunks that lie ready, besides those that are written and the one that is being read."""
+
 ATTEMPTS = 10
-_LOST_RACES = ("23505", "40001", "40P01")  # unique violation, serialization failure, deadlock
+# Unique violation, serialization failure, deadlock, lock timeout.
+_LOST_RACES = ("23505", "40001", "40P01", "55P03")
+# While the chunk behind holds locks, too: whoever waits for those may be the one that this one waits for.
+_WAIT_BRIEFLY = text("SET LOCAL lock_timeout = '1s'")
 _COUNTERS = ("created", "updated", "unchanged", "failed")
-
-
-MANY_ROWS = 5_000
-"""From here on an import changes so much that lists would be planned by statistics of another table."""
-
-_TIDY = text("SELECT gin_clean_pending_list('ix_customer_grams')")
-_ANALYZE = text("ANALYZE customer")
 
 
 def run_import(run: JobRun) -> None:
@@ -58,44 +65,67 @@ def run_import(run: JobRun) -> None:
         run.announce(total=table.total_rows, result=result)
         seen = stack.enter_context(open_seen(run.runtime.database)) if check_only else None
         reading = Reading(run, parser)
-        chunks = stack.enter_context(closing(ReadAhead(reading.chunks(table.rows()))))
+        chunks = stack.enter_context(closing(ReadAhead(reading.chunks(table.rows()), READ_AHEAD)))
+        writing: Overlapping[Outcome] = stack.enter_context(Overlapping())
+        before = None
         for chunk in chunks:
-            outcome = _load(run, chunk, seen)
-            reading.prepare = not check_only and 2 * outcome.created > len(chunk.rows)
-    if run.processed >= MANY_ROWS and not check_only:
-        with run.transaction() as session:
-            session.execute(_TIDY)
-            session.execute(_ANALYZE)
+            alone = before is None or not chunk.may_overlap(before)
+            for outcome in writing.start(partial(_load, run, chunk, seen), alone=alone):
+                reading.prepare = not check_only and outcome.mostly_created
+            before = chunk
+        deque(writing.finish(), 0)
+    _finish(run, 0 if check_only else run.counters.get("created", 0) + run.counters.get("updated", 0))
+
+
+def _finish(run: JobRun, written: int) -> None:
+    """End the job, and have likely duplicates looked for if they are to be flagged and rows were written.
+
+    That is another job: to compare a customer with those like it takes longer than to bring it in.
+    """
+    with run.transaction() as session:
+        tidy(session, written)
     with run.transaction() as session:
         run.succeed(session, total=run.processed)
+        if run.options.get("flag_likely_duplicates") and written:
+            require_scan(session)
 
 
-def _parser(run: JobRun, heading: Sequence[str]) -> tuple[Layout, RowParser]:
+def _parser(run: JobRun, heading: Sequence[str]) -> tuple[Layout, ColumnParser]:
     with run.reading() as session:
         fields = [
             field
             for field in custom_fields.list_fields(session, ENTITY)
             if not field.archived and field.type not in DERIVED
         ]
-        zone = organisation(session).zone
+        zone, levels = organisation(session).zone, open_codes(session)
     layout = read_heading(heading, run.options["columns"], fields)
     require_writable_columns(run.caller, layout)
     used = {field for _, field in layout.columns}
     readers = {field.key: reader(field.type, zone) for field in fields if CUSTOM + field.key in used}
-    return layout, RowParser(layout, frozenset(run.options["empty_values"]), readers)
+    empty = frozenset(run.options["empty_values"])
+    return layout, ColumnParser(layout, empty, levels, RowParser(layout, empty, readers, levels))
 
 
 class ReadRows(NamedTuple):
     """Rows that are brought in together, and what is ready of the customers that they may be."""
 
-    rows: list[ParsedRow | RefusedRow]
+    rows: Sequence[ParsedRow]
+    refused: Sequence[RefusedRow]
+    last: int
+    """The number of the last row, refused or not."""
     ready: Ready | None
+    keys: Keys | None
+    """What tells these customers from others, if the rows only add such as wait for nobody else."""
+
+    def may_overlap(self, before: "ReadRows") -> bool:
+        """Whether these rows may be written while those before are."""
+        return self.keys is not None and before.keys is not None and self.keys.differ_from(before.keys)
 
 
 class Reading:
     """Reads a file in a thread of its own."""
 
-    def __init__(self, run: JobRun, parser: RowParser) -> None:
+    def __init__(self, run: JobRun, parser: ColumnParser) -> None:
         self._run, self._parser = run, parser
         self.prepare = not run.options["check_only"]
         """Whether most rows are new customers, so that it is worth while to make them ready ahead."""
@@ -104,8 +134,15 @@ class Reading:
         """The rows after the checkpoint."""
         done = self._run.checkpoint.get("row", 0)
         left = (row for row in rows if row.number > done) if done else rows
-        while read := [self._parser.parse(row) for row in islice(left, CHUNK_ROWS)]:
-            yield ReadRows(read, self._make([row for row in read if isinstance(row, ParsedRow)]))
+        while part := list(islice(left, CHUNK_ROWS)):
+            read = self._parser.parse_all(part)
+            parsed = [row for row in read if isinstance(row, ParsedRow)]
+            refused = [row for row in read if isinstance(row, RefusedRow)] if len(parsed) < len(read) else []
+            ready = self._make(parsed)
+            # What changes customers locks them, and what is numbered or unique by the company's fields is locked, too.
+            adds = ready is not None and self._run.options["mode"] == "ADD"
+            keys = Keys.of([row.identity for row in parsed]) if adds else None
+            yield ReadRows(parsed, refused, part[-1].number, ready, keys)
 
     def _make(self, rows: list[ParsedRow]) -> Ready | None:
         if not self.prepare:
@@ -114,21 +151,22 @@ class Reading:
             maker = Maker(session, Basis.read(session, rows))
         if maker.basis.judge_own.needs_database:
             return None  # what they are given is only known in the transaction that writes them
-        made: dict[UUID, NewCustomer] = {}
-        for row in rows:
-            with suppress(DomainError):  # raised again, and told, when the row's turn comes
-                made[row.identity.id] = maker.make(row)
-        return Ready(maker.basis, made)
+        return Ready(maker.basis, maker.make_all(rows))  # what is left out is refused, and told, when its turn comes
 
 
-def _load(run: JobRun, chunk: ReadRows, seen: Seen | None) -> Outcome:
+def _load(run: JobRun, chunk: ReadRows, seen: Seen | None, turn: Turn) -> Outcome:
     """Bring a chunk in, again if a concurrent call creates one of its customers at the same time."""
     for attempt in range(ATTEMPTS):
         if attempt:
+            turn.wait_alone()
             time.sleep(random.uniform(0.01, 0.05) * attempt)  # noqa: S311
         try:
             with run.transaction() as session:
-                outcome = _load_once(session, run, chunk, seen)
+                if not attempt:
+                    session.execute(_WAIT_BRIEFLY)
+                outcome = _load_once(session, run, chunk, seen, turn)
+        except GaveWay:
+            continue
         except (psycopg.Error, DBAPIError) as error:
             if _sqlstate(error) not in _LOST_RACES:
                 raise
@@ -139,35 +177,29 @@ def _load(run: JobRun, chunk: ReadRows, seen: Seen | None) -> Outcome:
     raise Unavailable("TOO_MUCH_CONTENTION", "others keep changing the same customers; the import goes on shortly")
 
 
-def _load_once(session: ServiceSession, run: JobRun, read: ReadRows, seen: Seen | None) -> Outcome:
-    rows = read.rows
+def _load_once(session: ServiceSession, run: JobRun, read: ReadRows, seen: Seen | None, turn: Turn) -> Outcome:
     chunk = Chunk(
         session=session,
         import_job=run.name,
         update=run.options["mode"] == "ADD_OR_UPDATE",
         write=not run.options["check_only"],
+        wait=turn.wait,
         seen=seen,
         ready=read.ready,
+        keys=read.keys,
     )
-    outcome = chunk.load([row for row in rows if isinstance(row, ParsedRow)])
-    refused = sorted([*outcome.refused, *(row for row in rows if isinstance(row, RefusedRow))], key=_row_number)
+    outcome = chunk.load(read.rows)
+    refused = sorted([*outcome.refused, *read.refused], key=attrgetter("row"))
     steps = (outcome.created, outcome.updated, outcome.unchanged, len(refused))
+    turn.wait()
     run.advance(
         session,
-        processed=run.processed + len(rows),
+        processed=run.processed + len(read.rows) + len(read.refused),
         counters={name: run.counters.get(name, 0) + step for name, step in zip(_COUNTERS, steps, strict=True)},
-        checkpoint={"row": _number(rows[-1])},
+        checkpoint={"row": read.last},
         refused=refused,
     )
     return outcome
-
-
-def _number(row: ParsedRow | RefusedRow) -> int:
-    return row.number if isinstance(row, ParsedRow) else row.row
-
-
-def _row_number(row: RefusedRow) -> int:
-    return row.row
 
 
 def _sqlstate(error: Exception) -> str | None:

@@ -1,6 +1,6 @@
 """Which customers the rows of a file mean. Agrees with `customers.duplicates`, for thousands of rows at once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -72,6 +72,34 @@ class Directory:
         known = self._by_id[customer_id]
         return (wanted.external_id is not None and known.external_id == wanted.external_id) or (
             wanted.credit_code is not None and known.credit_code == wanted.credit_code
+        )
+
+
+class Keys(NamedTuple):
+    """All that tells some customers from others. Those that are the same as one of them share a part of it."""
+
+    external_ids: frozenset[str]
+    credit_codes: frozenset[str]
+    names: frozenset[tuple[str, str]]
+    unlike: bool
+    """Whether none of them may be the same as another one of them. False if in doubt: see `Directory.same`."""
+
+    @classmethod
+    def of(cls, identities: Sequence[Identity]) -> "Keys":
+        """The keys of some customers."""
+        external_ids = [one.external_id for one in identities if one.external_id is not None]
+        codes = [one.credit_code for one in identities if one.credit_code is not None]
+        names = list(map(_name, identities))
+        distinct = frozenset(external_ids), frozenset(codes), frozenset(names)
+        counts = len(external_ids), len(codes), len(names)
+        return cls(*distinct, unlike=tuple(map(len, distinct)) == counts)
+
+    def differ_from(self, others: "Keys") -> bool:
+        """Whether none of these may be the same as one of the others."""
+        return (
+            self.external_ids.isdisjoint(others.external_ids)
+            and self.credit_codes.isdisjoint(others.credit_codes)
+            and self.names.isdisjoint(others.names)
         )
 
 

@@ -6,28 +6,13 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from chassis.transfers import split_list
+
 TRUE = frozenset({"是", "true", "yes", "y", "1", "√", "对", "有"})
 FALSE = frozenset({"否", "false", "no", "n", "0", "×", "错", "无"})
 
-MIN_PHONE_DIGITS = 7
-
-_SEPARATORS = re.compile(r"[;,，；、|\n]+")
 _DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?|(\d{4})(\d{2})(\d{2})")
 _TIME = re.compile(r"(.+?)[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?")
-
-
-def split_list(text: str) -> list[str]:
-    """The items of a cell that holds several."""
-    return [item for part in _SEPARATORS.split(text) if (item := part.strip())]
-
-
-def split_phones(text: str) -> list[str]:
-    """The phone numbers in a cell. A slash parts two whole numbers, or the area code from the rest of one."""
-    items = []
-    for item in split_list(text):
-        parts = item.split("/")
-        items += parts if all(sum(map(str.isdecimal, part)) >= MIN_PHONE_DIGITS for part in parts) else [item]
-    return items
 
 
 def reader(field_type: str, zone: ZoneInfo) -> Callable[[str], Any]:

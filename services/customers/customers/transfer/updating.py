@@ -11,11 +11,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import defer
 
 from customers import rules
-from customers.derived import complete_with
+from customers.derived import complete
 from customers.facts import difference, snapshot
 from customers.model import Customer, CustomerKind
 from customers.owners import Owner
 from customers.queries import reach
+from customers.tiers.changes import Move
 from customers.transfer.contact_updates import ContactUpdates
 from customers.transfer.matching import Directory, Identity, look_up
 from customers.transfer.new_customers import Basis
@@ -39,6 +40,8 @@ class Updates:
         self._changes: list[Change] = []
         self._changed: dict[UUID, Customer] = {}
         self._touched: set[UUID] = set()
+        self.moves: list[Move] = []
+        """The customers that were given other tiers."""
 
     @property
     def changed(self) -> Iterable[Customer]:
@@ -107,7 +110,7 @@ class Updates:
             before = snapshot(customer)
             for column, value in values.items():
                 setattr(customer, column, value)
-            complete_with(self._judge_own, self._scorer, customer)
+            complete(self._judge_own, self._scorer, customer)
             self._note_change(customer, *difference(before, snapshot(customer)))
         changed_contact = bool(row.contact) and self._contacts.apply(customer.id, row.contact)
         if changed_contact:
@@ -172,6 +175,7 @@ class Updates:
         if _MATCHED & new.keys():
             customer.refresh_keys()
         self._changes.append(Change("customer.import", customer.name, old, new))
+        self.moves.append(Move(customer.id, old.get("level"), new.get("level")))
         self._changed[customer.id] = customer
 
     def _renamed_persons(self, rows: Sequence[ParsedRow]) -> list[Identity]:

@@ -1,10 +1,11 @@
 """Share out customers of a pool among several people."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from chassis import audit
 from chassis.db import ServiceSession
 from chassis.errors import Conflict
 from chassis.jobs import JobState, create_job
@@ -47,8 +48,8 @@ def allocate_pool_customers(session: ServiceSession, draft: AllocationDraft) -> 
     lock_allocations(session, draft.pool_id)
     if not draft.dry_run and under_way(session, draft.pool_id):
         raise Conflict("ALLOCATION_UNDER_WAY", "customers of this pool are just being allocated: wait or cancel it")
-    found = len(candidates(session, draft.pool_id, draft.order))
-    if found > AT_ONCE:
+    some = replace(draft.order, most=min(draft.order.most, AT_ONCE + 1))
+    if len(candidates(session, draft.pool_id, some)) > AT_ONCE:
         return start_job(session, draft, note)
     allocation = _allocation(session, new_id(), draft, note)
     plan(session, allocation)
@@ -57,6 +58,8 @@ def allocate_pool_customers(session: ServiceSession, draft: AllocationDraft) -> 
             pass
     else:
         allocation.processed = allocation.total
+        pool_name = make_name("pools", draft.pool_id)
+        audit.record(session, "pool_allocation.preview", allocation.name, None, {"pool": pool_name})
     settle(session, allocation, JobState.SUCCEEDED)
     session.flush()
     return allocation

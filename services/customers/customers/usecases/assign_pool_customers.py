@@ -5,7 +5,8 @@ from uuid import UUID
 
 from chassis.db import ServiceSession
 
-from customers.holding import Held, Holder, Occasion, hand_over, lock_held
+from customers.holders import Held, Holder, Occasion
+from customers.holding import hand_over, lock_held
 from customers.model import Customer
 from customers.model.pools import ChangeKind
 from customers.owners import find_owner

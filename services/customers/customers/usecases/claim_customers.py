@@ -8,7 +8,8 @@ from chassis.db import ServiceSession
 from chassis.errors import Denied, Invalid
 
 from customers.days import next_day
-from customers.holding import Held, Holder, Occasion, hand_over, lock_held
+from customers.holders import Held, Holder, Occasion
+from customers.holding import hand_over, lock_held
 from customers.model import Customer
 from customers.model.pools import ChangeKind
 from customers.owners import Owner, find_owner
@@ -42,9 +43,14 @@ def check_batch(ids: Sequence[UUID]) -> None:
 
 def claimant(session: ServiceSession) -> Owner:
     """The caller as an owner. Raises Denied for a machine."""
+    return find_owner(session, claiming_user(session))
+
+
+def claiming_user(session: ServiceSession) -> UUID:
+    """The user that the caller is. Raises Denied for a machine."""
     if session.caller.user_id is None:
         raise Denied("USERS_ONLY", "only people claim customers; sign in as a person")
-    return find_owner(session, session.caller.user_id)
+    return session.caller.user_id
 
 
 class _Judge:

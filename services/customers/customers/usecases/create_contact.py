@@ -1,6 +1,7 @@
 """Create a contact."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ from chassis.names import new_id
 from sqlalchemy import update
 
 from customers import rules
+from customers.decisions.lines import judge_contact
 from customers.derived import children_changed
 from customers.facts import contact_snapshot
 from customers.field_templates import lacks, required_fields
@@ -21,25 +23,51 @@ from customers.own_records import CONTACTS, judged, plain_values
 from customers.queries import lock_customer
 
 
+@dataclass(frozen=True)
+class NewContact:
+    """A contact to create, its fields judged."""
+
+    stored: dict[str, Any]
+    custom: dict[str, Any]
+    judge: Judge
+
+
 def create_contact(
     session: ServiceSession,
     customer_id: UUID,
     values: Mapping[str, Any],
     custom_fields: Mapping[str, Any] = MappingProxyType({}),
 ) -> Contact:
-    """Create a contact of a customer from raw values by field, see `rules.CONTACT_RECORD_RULES`."""
+    """Create a contact of a customer from raw values by field, see `rules.CONTACT_RECORD_RULES`.
+
+    Raises Invalid UNKNOWN_SUPERIOR for somebody to report to who is no contact of the customer.
+    """
+    new = judge_new_contact(session, values, custom_fields)
+    lock_customer(session, customer_id, "contact.create")
+    return add_contact(session, customer_id, new)
+
+
+def judge_new_contact(
+    session: ServiceSession, values: Mapping[str, Any], custom_fields: Mapping[str, Any]
+) -> NewContact:
+    """Judge what is stated about a new contact. Raises Invalid, naming every field at fault."""
     stored, faults = rules.apply(rules.CONTACT_RECORD_RULES, {"display_name": "", "primary": False} | dict(values))
     judge = Judge(session, CONTACTS)
     custom, custom_faults = judged(judge, custom_fields, current=None)
     rules.refuse([*faults, *custom_faults, *lacks(required_fields(session, CONTACT_ENTITY, ""), stored, custom)])
-    lock_customer(session, customer_id, "contact.create")
+    return NewContact(stored, custom, judge)
+
+
+def add_contact(session: ServiceSession, customer_id: UUID, new: NewContact) -> Contact:
+    """Create a contact of a customer, which must be locked or new. Raises Invalid UNKNOWN_SUPERIOR."""
+    stored, judge = dict(new.stored), new.judge
     number = stored.pop("identity_number", None)
     empty: dict[str, Any] = {"phones": [], "emails": []}
     contact = Contact(
         id=new_id(),
         customer_id=customer_id,
         **(empty | stored),
-        custom=judge.number(custom),
+        custom=judge.number(new.custom),
         version=1,
         create_time=session.now,
         update_time=session.now,
@@ -47,6 +75,8 @@ def create_contact(
     judge.close()
     contact.custom = judge.derive(contact.custom, plain_values(CONTACTS, contact))
     contact.keep_identity_number(session.data_keys, number)
+    contact.refresh_keys()
+    judge_contact(session, contact)
     if contact.is_primary:
         demote_others(session, contact)
     session.add(contact)

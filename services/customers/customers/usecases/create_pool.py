@@ -18,6 +18,7 @@ from customers.model.pools import Pool, PoolMember, PoolRole, PoolRuleVersion
 from customers.pools import conditions
 from customers.pools.rules import PoolRules
 from customers.pools.uniqueness import flush_unique
+from customers.tiers.vocabulary import known_codes, require_codes
 
 MAX_NAME = 100
 MAX_MEMBERS = 1000
@@ -52,6 +53,7 @@ def create_pool(session: ServiceSession, draft: PoolDraft) -> Pool:
     session.add(pool)
     flush_unique(session)
     chosen = draft.rules or PoolRules()
+    require_levels(session, chosen)
     session.add(
         PoolRuleVersion(
             pool_id=pool.id,
@@ -65,6 +67,12 @@ def create_pool(session: ServiceSession, draft: PoolDraft) -> Pool:
     session.flush()
     audit.record(session, "pool.create", pool.name, None, pool.snapshot() | {"rules": chosen.to_json()})
     return pool
+
+
+def require_levels(session: ServiceSession, chosen: PoolRules) -> None:
+    """Raise Invalid INVALID_LEVEL for rules that tell levels apart which there are not."""
+    if chosen.recycle is not None:
+        require_codes(chosen.recycle.days_by_level, known_codes(session), field="rules.recycle.days_by_level")
 
 
 def apply(session: ServiceSession, pool: Pool, values: Mapping[str, Any]) -> None:

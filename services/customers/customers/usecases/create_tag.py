@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chassis import audit
+from chassis import audit, locks
 from chassis.db import ServiceSession
 from chassis.errors import Duplicate, Exhausted, Invalid
 from chassis.names import new_id
@@ -40,7 +40,7 @@ class TagDraft:
 def create_tag(session: ServiceSession, draft: TagDraft) -> Tag:
     """Create a tag. Raises Invalid, Duplicate DUPLICATE_TAG or Exhausted TOO_MANY_TAGS."""
     name = required_text(draft.display_name, maximum=MAX_TAG)
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("tag", 0))))
+    locks.hold(session, "tag")
     if session.scalar(select(Tag.id).where(Tag.display_name == name)) is not None:
         raise Duplicate("DUPLICATE_TAG", f"there is a tag {name!r} already", field="tag.display_name")
     tag = Tag(
@@ -75,11 +75,11 @@ def set_rule(session: ServiceSession, tag: Tag, rule: Mapping[str, Any] | None) 
     tag.rule = dict(rule) if rule else None
 
 
-def colour(text: str) -> str:
+def colour(text: str, *, field: str = "tag.colour") -> str:
     """A colour in upper case, or none."""
     cleaned = text.strip().upper()
     if cleaned and not _COLOUR.fullmatch(cleaned):
-        raise Invalid("INVALID_COLOUR", "give a colour like #1E90FF", field="tag.colour")
+        raise Invalid("INVALID_COLOUR", "give a colour like #1E90FF", field=field)
     return cleaned
 
 

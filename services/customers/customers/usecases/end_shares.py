@@ -1,6 +1,6 @@
 """Take shares of customers back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from chassis import audit, outbox, sharing
@@ -27,11 +27,13 @@ def unshare_customer(session: ServiceSession, share_id: UUID) -> None:
     end_shares(session, [share])
 
 
-def end_shares_with(session: ServiceSession, grantee: str) -> None:
-    """Take back all that is shared with a user or department who is there no more."""
+def end_shares_with(session: ServiceSession, grantee: str) -> Sequence[RecordShare]:
+    """Take back all that is shared with a user or department who is there no more. Returns what was."""
     held = sharing.live_shares(session, ENTITY).where(RecordShare.grantee == grantee)
     # In one order, so that two such changes cannot wait for each other.
-    end_shares(session, session.scalars(held.order_by(RecordShare.id).with_for_update()).all())
+    shares = session.scalars(held.order_by(RecordShare.id).with_for_update()).all()
+    end_shares(session, shares)
+    return shares
 
 
 def end_shares_of(session: ServiceSession, customer_id: UUID) -> None:

@@ -2,17 +2,16 @@
 
 from uuid import UUID
 
-from chassis import outbox
+from chassis import locks, outbox
 from chassis.db import ServiceSession
 from chassis.names import make_name
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 
 from customers.events import OwnersRelocated
-from customers.model import Customer, KnownUser
+from customers.model import Customer, CustomerTheatre, KnownUser
 
 PART = 1_000
 """How many customers follow in one transaction, some 0.2 ms each: nobody who works with them waits for longer."""
-_ORGANISATION = 0x6F72_6761_6E69_7365
 
 
 def follow_user(session: ServiceSession, user_id: UUID, from_path: str) -> None:
@@ -32,11 +31,27 @@ def follow_department(session: ServiceSession, department_id: UUID, from_path: s
 
 def one_at_a_time(session: ServiceSession) -> None:
     """Let no two changes of the organisation miss each other: each would rewrite paths by what it saw."""
-    session.execute(select(func.pg_advisory_xact_lock(_ORGANISATION)))
+    locks.hold(session, "organisation")
+
+
+def _follow_theatres(session: ServiceSession, theirs: ColumnElement[bool]) -> None:
+    """Let what people follow for theatres be reckoned to where they are now. It stays with its theatre."""
+    session.execute(
+        update(CustomerTheatre)
+        .where(
+            CustomerTheatre.owner_id == KnownUser.id,
+            theirs,
+            CustomerTheatre.end_time.is_(None),
+            CustomerTheatre.owner_department_path.is_distinct_from(KnownUser.department_path),
+        )
+        .values(owner_department_path=KnownUser.department_path)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _follow(session: ServiceSession, theirs: ColumnElement[bool], whose: str, from_path: str) -> None:
     one_at_a_time(session)
+    _follow_theatres(session, theirs)
     owned = Customer.owner_id == KnownUser.id
     elsewhere = or_(
         Customer.owner_department_id.is_distinct_from(KnownUser.department_id),

@@ -10,10 +10,8 @@ from chassis.etags import check_etag
 from customers import queries
 from customers.holding import lock_held
 from customers.model import Customer
-from customers.pools.access import rules_today
-from customers.pools.precedence import Placement
+from customers.pools.lock_room import lock_limits
 from customers.pools.quota import locked_by
-from customers.pools.rules import PoolRules
 
 
 def lock_customer(session: ServiceSession, customer_id: UUID, *, locked: bool, etag: str) -> None:
@@ -36,12 +34,6 @@ def lock_customer(session: ServiceSession, customer_id: UUID, *, locked: bool, e
 def _ensure_room(session: ServiceSession, customer: Customer) -> None:
     assert customer.owner_id is not None
     count = locked_by(session, customer.owner_id)
-    limit = _limit(session, customer.id)
+    limit = lock_limits(session, lock_held(session, Customer.id == customer.id))[customer.id]
     if count >= limit:
         raise Exhausted("LOCK_LIMIT_REACHED", f"{count} customers are locked, of {limit} that may be: unlock one first")
-
-
-def _limit(session: ServiceSession, customer_id: UUID) -> int:
-    [held] = lock_held(session, Customer.id == customer_id)
-    pool = Placement(session, [held]).choice(held)
-    return rules_today(session, [pool.id])[pool.id][0].lock_limit if pool else PoolRules().lock_limit

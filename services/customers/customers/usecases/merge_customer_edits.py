@@ -7,6 +7,7 @@ from uuid import UUID
 from chassis.db import ServiceSession
 from chassis.errors import Invalid
 from chassis.etags import etag
+from chassis.merging import differ
 
 from customers import rules
 from customers.model import Customer
@@ -52,15 +53,11 @@ def _conflicts(customer: Customer, edits: CustomerPatch, base: CustomerPatch) ->
     )
     rules.refuse([*faults, *base_faults])
     columns = {path: rules.column(path) for path in plain}
-    found = [path for path, key in columns.items() if _differ(getattr(customer, key), before[key], yours[key])]
+    found = [path for path, key in columns.items() if differ(getattr(customer, key), before[key], yours[key])]
     for key, value in edits.custom_fields.items():
-        if _differ(customer.custom.get(key), base.custom_fields.get(key), value):
+        if differ(customer.custom.get(key), base.custom_fields.get(key), value):
             found.append(f"custom_fields.{key}")
     return [*found, SEALED] if SEALED in edits.values else found
-
-
-def _differ(theirs: Any, before: Any, yours: Any) -> bool:
-    return bool(theirs != before and theirs != yours)
 
 
 _EMPTY: dict[str, Any] = {path: [] if path in ("phones", "emails", "tags") else "" for path in rules.CUSTOMER_RULES}

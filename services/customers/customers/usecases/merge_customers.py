@@ -15,17 +15,24 @@ from chassis.names import make_name, new_id
 from chassis.sharing import RecordShare, ShareLevel
 from sqlalchemy import delete, select, update
 
+from customers.derived import refresh
 from customers.duplicates import refuse_duplicate, refusing_duplicates
 from customers.events import CustomersMerged, MergedCustomerFacts, UnitedContact
 from customers.facts import difference, snapshot, state
+from customers.findings import set_aside_unless_held
 from customers.holding import forget_holder, lock_held
 from customers.merging import rows
 from customers.merging.contacts import ContactMoves, contacts_of, merge_contacts
 from customers.merging.fields import Choice, merged_values
-from customers.model import ChangeKind, Contact, Customer, TimelineEntry, TimelineKind
+from customers.merging.relations import move_relations, relations_of
+from customers.model import ChangeKind, Contact, Customer, Origin, TimelineEntry, TimelineKind
 from customers.model.duplicates import CustomerMerge, DuplicateGroup, DuplicateMember, GroupState, MergedCustomer
 from customers.own_fields import ENTITY
+from customers.purchases import totals
 from customers.queries import lock_customer
+from customers.theatres.assignments import unite
+from customers.tiers.changes import Move, note_tiers
+from customers.tiers.evaluating import Evaluation
 from customers.usecases.share_customer import share_changed
 
 MERGE = "customer.merge"
@@ -56,7 +63,7 @@ class Merged:
 
 def merge_customers(session: ServiceSession, draft: MergeDraft) -> Merged:
     """Merge customers, and keep what it takes to undo that. Raises NotFound or Denied for those out of reach, Invalid
-    INVALID_MERGE, Conflict DIFFERENT_KINDS or DIFFERENT_CREDIT_CODES."""
+    INVALID_MERGE, Conflict DIFFERENT_KINDS, DIFFERENT_CREDIT_CODES, or LEGAL_HOLD if what would go must be kept."""
     winner, others = _lock(session, draft)
     check_etag(draft.etag, winner.version)
     _judge(session, winner, others, draft.choices)
@@ -82,6 +89,8 @@ def merge_customers(session: ServiceSession, draft: MergeDraft) -> Merged:
     refuse_duplicate(session, winner)
     with refusing_duplicates():
         session.flush()
+    derive_again(session, winner, [winner.id, *merge.other_ids])
+    note_tiers(session, [Move(winner.id, before.get("level"), winner.level)], Origin.MERGE)
     kept["after"] = rows.read_rows(session, "customer", "id", [winner.id])[0]
     kept["contacts_after"] = {str(one.id): one.version for one in moves.touched}
     merge.snapshot = kept
@@ -92,6 +101,15 @@ def merge_customers(session: ServiceSession, draft: MergeDraft) -> Merged:
     united = [UnitedContact(make_name("contacts", gone.id), into.name) for gone, into in moves.united]
     outbox.emit(session, CustomersMerged(winner.name, winner.version, state(winner), merge.name, facts, united))
     return Merged(merge, winner, moves.touched)
+
+
+def derive_again(session: ServiceSession, winner: Customer, ids: Sequence[UUID]) -> None:
+    """Bring all that follows from the children of customers up to date at once: totals, roll-ups, formulas, tags of
+    rules and stages."""
+    totals.recount(session, ids)
+    refresh(session, ids)
+    Evaluation(session).stage_again(ids)
+    session.refresh(winner, ["lifecycle_stage"])
 
 
 def _lock(session: ServiceSession, draft: MergeDraft) -> tuple[Customer, list[Customer]]:
@@ -126,6 +144,7 @@ def _snapshot(session: ServiceSession, winner: Customer, others: Sequence[Custom
         "customers": rows.read_rows(session, "customer", "id", ids),
         "contacts": rows.read_rows(session, "contact", "customer_id", [winner.id, *ids]),
         "shares": rows.read_rows(session, "record_share", "record_id", ids),
+        "relations": relations_of(session, ids),
         "children": {table: rows.read_rows(session, table, "customer_id", ids) for table in rows.dropped_tables()},
     }
 
@@ -135,17 +154,21 @@ def _move(
 ) -> ContactMoves:
     ids = [one.id for one in others]
     moves = merge_contacts(session, winner.id, contacts_of(session, [winner.id, *ids]))
+    set_aside_unless_held(session, [gone for gone, _ in moves.united])
     for gone, _ in moves.united:
         session.delete(gone)
     session.flush()
     moved = rows.move_rows(session, merge.id, winner.id, ids)
+    relations = move_relations(session, winner.id, ids)
     granted = _move_shares(session, winner, ids)
     kept["granted_shares"] = {str(one.id): one.version for one in granted}
+    kept["begun_theatres"] = {str(one.id): one.version for one in unite(session, winner, ids)}
     merge.counts = {
         "moved_contacts": len(moves.moved),
         "united_contacts": len(moves.united),
         "moved_timeline_entries": moved["timeline_entry"],
         "moved_shares": len(granted),
+        "moved_relations": relations,
     }
     entry = TimelineEntry(
         id=merge.id,
@@ -184,6 +207,7 @@ def _move_shares(session: ServiceSession, winner: Customer, others: Sequence[UUI
 def _drop(session: ServiceSession, merge: CustomerMerge, winner: Customer, others: Sequence[Customer]) -> None:
     """Remove the others: what is asked of them is answered by the one that stays."""
     ids = [one.id for one in others]
+    set_aside_unless_held(session, others)
     for held in lock_held(session, Customer.id.in_(ids)):
         forget_holder(session, held, ChangeKind.MERGED)
     into = {"merged_into": winner.name, "merge": merge.name}

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from chassis.db import ServiceSession
 
-from customers.holding import Occasion, hand_over, lock_held
+from customers.holders import Occasion
+from customers.holding import hand_over, lock_held
 from customers.model import Customer
 from customers.model.pools import ChangeKind
 from customers.pools.access import as_holder, open_pools, pool_to_enter, require_administrator

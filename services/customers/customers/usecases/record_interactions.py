@@ -35,7 +35,7 @@ _NAMESPACE = UUID("6f0c7a52-5a0e-5d0b-9d0f-2c1b7f7f4f11")
 _RULES = {
     "source": partial(required_text, maximum=50),
     "external_id": partial(required_text, maximum=500),
-    "summary": partial(required_text, maximum=2_000),
+    "summary": partial(required_text, maximum=2_000, lines=True),
 }
 
 

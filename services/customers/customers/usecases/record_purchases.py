@@ -19,9 +19,12 @@ from chassis.rules import apply, refuse, required_text
 from sqlalchemy import select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from customers.model import Customer
+from customers.derived import children_changed
+from customers.model import Customer, MergedCustomer, MergedRow
 from customers.model.purchases import Purchase, PurchaseKind
-from customers.queries import no_customer, reach
+from customers.own_records import CHILDREN
+from customers.purchases import totals
+from customers.queries import merged_into, no_customer, reach
 
 MAX_BATCH = 500
 CLOCK_TOLERANCE = timedelta(days=1)
@@ -58,22 +61,35 @@ class PurchaseOutcome:
 def record_purchases(session: ServiceSession, drafts: Sequence[PurchaseDraft]) -> list[PurchaseOutcome]:
     """Record purchases, each judged by itself. What is known by source and external id changes nothing.
 
-    A customer that the caller does not reach is refused like one that does not exist, and a key that came with
-    another content before with PURCHASE_DIFFERS. Raises Invalid for a batch that is empty or too large.
+    A purchase of a customer that was merged into another is that one's. A customer that the caller does not reach is
+    refused like one that does not exist, and a key that came with another content before with PURCHASE_DIFFERS.
+    Raises Invalid for a batch that is empty or too large.
     """
     if not 1 <= len(drafts) <= MAX_BATCH:
         raise Invalid("TOO_MANY", f"give from 1 to {MAX_BATCH} purchases", field="purchases")
     currency = organisation(session).currency
     judged = [_judged(session, draft, currency) for draft in drafts]
-    wanted = {one["customer_id"] for one in judged if not isinstance(one, DomainError)}
-    statement = select(Customer.id).where(Customer.id.in_(wanted), reach(session, "purchase.record"))
-    # Nobody deletes them meanwhile, and in one order for everybody, so that no two batches lock each other out.
-    known = set(session.scalars(statement.order_by(Customer.id).with_for_update(key_share=True)))
-    rows = [
-        no_customer() if not isinstance(one, DomainError) and one["customer_id"] not in known else one for one in judged
+    rows = [one for one in judged if not isinstance(one, DomainError)]
+    known = _lock(session, rows)
+    moved = _settle_merged(session, [row for row in rows if row["customer_id"] not in known])
+    known |= _lock(session, [row for row in rows if row["id"] in moved])
+    stored = _store(session, [row for row in rows if row["customer_id"] in known], moved)
+    return [
+        _outcome(one if isinstance(one, DomainError) or one["customer_id"] in known else no_customer(), stored)
+        for one in judged
     ]
-    stored = _store(session, [row for row in rows if not isinstance(row, DomainError)])
-    return [_outcome(row, stored) for row in rows]
+
+
+def _lock(session: ServiceSession, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
+    """The customers of purchases that the caller reaches, locked.
+
+    Nobody merges or deletes them meanwhile, and all lock them in one order, so that no two batches lock each other out.
+    """
+    wanted = {row["customer_id"] for row in rows}
+    if not wanted:
+        return set()
+    statement = select(Customer.id).where(Customer.id.in_(wanted), reach(session, "purchase.record"))
+    return set(session.scalars(statement.order_by(Customer.id).with_for_update(key_share=True)))
 
 
 def _judged(session: ServiceSession, draft: PurchaseDraft, base_currency: str) -> dict[str, Any] | DomainError:
@@ -120,6 +136,9 @@ def _amount(value: str, path: str) -> Decimal:
 
 def _base_amount(draft: PurchaseDraft, amount: Decimal, base_currency: str) -> Decimal:
     if draft.currency != base_currency:
+        if not draft.base_amount:
+            message = f"an amount in {draft.currency} comes with what it is in {base_currency}"
+            raise Invalid("REQUIRED", message, field="base_amount")
         return _amount(draft.base_amount, "base_amount")
     if draft.base_amount and _amount(draft.base_amount, "base_amount") != amount:
         message = f"both amounts are in {base_currency}, so they must be equal: leave base_amount out"
@@ -127,8 +146,11 @@ def _base_amount(draft: PurchaseDraft, amount: Decimal, base_currency: str) -> D
     return amount
 
 
-def _store(session: ServiceSession, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Purchase]:
-    """Add the purchases that are new. Returns all of them by source and external id."""
+def _store(
+    session: ServiceSession, rows: Sequence[Mapping[str, Any]], moved: Mapping[UUID, tuple[UUID, UUID]]
+) -> dict[tuple[str, str], Purchase]:
+    """Add the purchases that are new, and bring up to date what follows from them. Returns all by source and external
+    id."""
     if not rows:
         return {}
     ordered = sorted(rows, key=_key)
@@ -137,8 +159,41 @@ def _store(session: ServiceSession, rows: Sequence[Mapping[str, Any]]) -> dict[t
     found = session.scalars(select(Purchase).where(origin.in_([_key(row) for row in rows])))
     stored = {(one.source, one.external_id): one for one in found}
     made = {row["id"] for row in rows}
-    audit.record_all(session, [_change(one) for one in stored.values() if one.id in made])
+    new = [one for one in stored.values() if one.id in made]
+    audit.record_all(session, [_change(one) for one in new])
+    _note_moved(session, {one.id: moved[one.id] for one in new if one.id in moved})
+    totals.add(session, [one.id for one in new])
+    kinds = {CHILDREN[PurchaseKind(one.kind)] for one in new}
+    children_changed(session, sorted({one.customer_id for one in new}), *sorted(kinds))
     return stored
+
+
+def _settle_merged(session: ServiceSession, rows: Sequence[dict[str, Any]]) -> dict[UUID, tuple[UUID, UUID]]:
+    """Give purchases of customers that were merged into others to those that they are now.
+
+    Returns, by the id of the purchase, the merge and the customer that was meant.
+    """
+    wanted = {row["customer_id"] for row in rows}
+    merges = dict(
+        session.execute(select(MergedCustomer.id, MergedCustomer.merge_id).where(MergedCustomer.id.in_(wanted))).all()
+    )
+    into = {key: merged_into(session, key) for key in merges}
+    moved = {
+        row["id"]: (merges[row["customer_id"]], row["customer_id"]) for row in rows if row["customer_id"] in merges
+    }
+    for row in rows:
+        row["customer_id"] = into.get(row["customer_id"], row["customer_id"])
+    return moved
+
+
+def _note_moved(session: ServiceSession, moved: Mapping[UUID, tuple[UUID, UUID]]) -> None:
+    """Note purchases as moved by a merge, so that they go back with the rest if it is taken back."""
+    rows = [
+        {"merge_id": merge, "source": Purchase.__tablename__, "row_id": key, "customer_id": customer}
+        for key, (merge, customer) in moved.items()
+    ]
+    if rows:
+        session.execute(insert(MergedRow).values(rows))
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, str]:

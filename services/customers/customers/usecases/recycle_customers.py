@@ -6,14 +6,16 @@ from datetime import date
 from itertools import groupby
 from uuid import UUID
 
+from chassis.columns import among
 from chassis.db import ServiceSession
 from sqlalchemy import true
 
-from customers.holding import Held, Holder, Occasion, hand_over, lock_held
+from customers.holders import Held, Holder, Occasion
+from customers.holding import hand_over, lock_held
 from customers.model import Customer
 from customers.model.pools import ChangeKind
 from customers.pools.rules import PlanPolicy
-from customers.recycling.clocks import Clocks, PoolOfDay, among
+from customers.recycling.clocks import Clocks, PoolOfDay
 
 BATCH = 1_000
 """Customers taken back in one transaction."""

@@ -7,7 +7,8 @@ from chassis.errors import Conflict
 from chassis.etags import check_etag
 
 from customers import queries
-from customers.holding import Held, Occasion, hand_over, lock_held
+from customers.holders import Held, Occasion
+from customers.holding import hand_over, lock_held
 from customers.model import Customer
 from customers.model.pools import ChangeKind
 from customers.pools.access import as_holder, pool_to_enter

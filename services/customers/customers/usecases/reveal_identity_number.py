@@ -19,7 +19,7 @@ def reveal_identity_number(session: ServiceSession, collection: str, person_id: 
 
     Raises Invalid MISSING_REASON, Denied NOT_YOURS, or NotFound.
     """
-    why = optional_text(reason, maximum=MOST_REASON)
+    why = optional_text(reason, maximum=MOST_REASON, lines=True)
     if why is None:
         raise Invalid("MISSING_REASON", "say why the identity number is needed", field="reason")
     person: Contact | Customer = (

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from chassis import audit
 from chassis.db import ServiceSession
-from chassis.errors import Denied, Invalid
+from chassis.errors import Invalid
 from chassis.jobs import create_job
 from chassis.names import make_name
 
@@ -23,8 +23,7 @@ def queue_rfm(session: ServiceSession, day: date | None, parameters: RfmParamete
     Raises Denied SCOPE_TOO_NARROW for who does not reach every customer, since a score compares with all others;
     Invalid for a day to come or a period out of range.
     """
-    if not session.caller.scope(_PERMISSION).everything:
-        raise Denied("SCOPE_TOO_NARROW", f"this needs the permission {_PERMISSION} with the scope ALL")
+    session.caller.require_everything(_PERMISSION)
     present = today(session)
     chosen = day or present
     if chosen > present:

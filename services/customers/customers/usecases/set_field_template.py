@@ -54,7 +54,7 @@ def check_kind(entity: str, kind: str) -> None:
 
 def _check(session: ServiceSession, entity: str, fields: Sequence[tuple[str, bool]]) -> None:
     own = {f"custom.{field.key}": field.type not in DERIVED for field in list_fields(session, entity)}
-    known = {field.name for field in _KNOWN[entity]} | own.keys()
+    known = {field.name for field in _KNOWN[entity]} | _STATED[entity].keys() | own.keys()
     faults, seen = list[Violation](), set[str]()
     for at, (name, required) in enumerate(fields):
         path = f"field_template.shown_fields[{at}]"

@@ -15,7 +15,8 @@ from chassis.db import ServiceSession
 from chassis.errors import DomainError
 from sqlalchemy import select
 
-from customers.holding import Held, lock_held
+from customers.holders import Held
+from customers.holding import lock_held
 from customers.model import Customer
 from customers.model.offline import OfflineClaim, OfflineClaimState
 from customers.pools.claiming import Refusal

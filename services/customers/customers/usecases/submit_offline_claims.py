@@ -10,7 +10,8 @@ from chassis.db import ServiceSession
 from chassis.errors import Conflict, Invalid
 from sqlalchemy import select
 
-from customers.holding import Held, lock_held
+from customers.holders import Held
+from customers.holding import lock_held
 from customers.model import Customer
 from customers.model.offline import OfflineClaim, OfflineClaimState
 from customers.offline.beacons import claim_time, read_beacon

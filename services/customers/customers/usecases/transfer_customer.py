@@ -4,15 +4,14 @@ from uuid import UUID
 
 from chassis.db import ServiceSession
 from chassis.etags import check_etag
-from chassis.names import make_name
 
 from customers import rules
-from customers.events import CustomerTransferred
-from customers.holding import Holder, Occasion, hand_over_each, lock_held, state_after
+from customers.holding import lock_held
 from customers.model import Customer
 from customers.model.pools import ChangeKind
 from customers.owners import find_owner
 from customers.queries import lock_customer
+from customers.usecases.transfer_customers import give
 
 
 def transfer_customer(
@@ -28,10 +27,6 @@ def transfer_customer(
     if customer.owner_id == owner_id:
         return customer
     [held] = lock_held(session, Customer.id == customer_id)
-    to, note = Holder(owner), stored["reason"] or ""
-    event = CustomerTransferred(
-        held.name, held.version + 1, state_after(held, to), make_name("users", held.owner_id), note
-    )
-    hand_over_each(session, [(held, to)], Occasion(ChangeKind.TRANSFERRED, note=note), events=[event])
+    give(session, [(held, owner)], ChangeKind.TRANSFERRED, stored["reason"] or "")
     session.refresh(customer)
     return customer

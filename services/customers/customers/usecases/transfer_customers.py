@@ -10,9 +10,11 @@ from chassis.names import make_name
 
 from customers import queries, rules
 from customers.events import CustomerTransferred
-from customers.holding import Held, Holder, Occasion, hand_over_each, lock_held, state_after
+from customers.holders import Held, Holder, Occasion
+from customers.holding import hand_over_each, lock_held, state_after
 from customers.model import ChangeKind, Customer
 from customers.owners import Owner, find_owner
+from customers.pools.lock_room import end_excess_locks
 
 MOST = 500
 
@@ -53,7 +55,8 @@ def transfer_customers(
 
 
 def give(session: ServiceSession, moves: Sequence[tuple[Held, Owner]], kind: ChangeKind, note: str) -> None:
-    """Give locked customers to owners, and announce each."""
+    """Give customers, whose rows are locked, to owners, and announce each. Those that rules must leave alone stay so as
+    far as their new owners may have so many of them."""
     holders = [(customer, Holder(owner)) for customer, owner in moves]
     events = [
         CustomerTransferred(
@@ -66,3 +69,4 @@ def give(session: ServiceSession, moves: Sequence[tuple[Held, Owner]], kind: Cha
         for customer, to in holders
     ]
     hand_over_each(session, holders, Occasion(kind, note=note), events=events)
+    end_excess_locks(session, holders)

@@ -5,26 +5,36 @@ from typing import Any
 from uuid import UUID
 
 from chassis import audit, outbox
+from chassis.custom_fields import list_fields
+from chassis.custom_values import FieldType
 from chassis.db import ServiceSession
 from chassis.errors import Conflict, DomainError, NotFound
 from chassis.names import make_name
+from chassis.personal_data import deleted
 from chassis.sharing import RecordShare, not_yours
 from sqlalchemy import delete, select
 
 from customers.duplicates import refusing_duplicates
 from customers.events import CustomersUnmerged
 from customers.facts import difference, snapshot, state
-from customers.holding import Held, restore_holders
+from customers.holders import Held
+from customers.holding import restore_holders
 from customers.merging import rows
 from customers.merging.fields import LATEST
-from customers.model import Contact, Customer, KnownUser, Pool, TimelineEntry
+from customers.merging.relations import restore_relations
+from customers.model import Contact, Customer, KnownUser, Origin, Pool, TimelineEntry
 from customers.model.duplicates import CustomerMerge, GroupState, MergedCustomer
+from customers.own_fields import ENTITY
 from customers.queries import lock_customer
+from customers.theatres.assignments import restore_theatres
+from customers.tiers.changes import Move, given_by_rule, note_tiers
 from customers.usecases.end_shares import end_shares
-from customers.usecases.merge_customers import MERGE, UNDO_WITHIN, Merged, settle_groups
+from customers.usecases.merge_customers import MERGE, UNDO_WITHIN, Merged, derive_again, settle_groups
 from customers.usecases.share_customer import share_changed
 
-_DERIVED = {"version", "update_time", "name_key", "search_text", "grams", "rule_tags"}
+_DERIVED = {
+    "version", "update_time", "name_key", "search_text", "grams", "rule_tags", "quality_score", "lifecycle_stage",
+}  # fmt: skip
 _RUNNING_ON = set(LATEST)
 """What goes on by itself: a follow-up since is no reason to refuse."""
 _BY_PART = {"tags", "custom"}
@@ -36,7 +46,7 @@ def undo_merge(session: ServiceSession, merge_id: UUID) -> Merged:
     """Bring back the customers that a merge made one, each with what was its own.
 
     What nobody changed since is as it was, but for versions and times of change. Raises NotFound MERGE_NOT_FOUND,
-    Denied NOT_YOURS, and Conflict MERGE_UNDONE, MERGE_TOO_OLD or MERGE_CHANGED_SINCE.
+    Denied NOT_YOURS, and Conflict MERGE_UNDONE, MERGE_TOO_OLD, MERGE_ERASED or MERGE_CHANGED_SINCE.
     """
     merge = session.scalars(select(CustomerMerge).where(CustomerMerge.id == merge_id).with_for_update()).first()
     missing = NotFound("MERGE_NOT_FOUND", "there is no such merge, or you may not see its customer")
@@ -56,11 +66,16 @@ def undo_merge(session: ServiceSession, merge_id: UUID) -> Merged:
     rows.move_back(session, merge.id, winner.id)
     for table, found in kept["children"].items():
         rows.put_rows(session, table, found)
+    restore_relations(session, kept.get("relations", ()))
     _restore_shares(session, kept)
+    restore_theatres(session, kept.get("begun_theatres", {}), merge.other_ids)
     session.execute(delete(MergedCustomer).where(MergedCustomer.merge_id == merge.id))
     settle_groups(session, [winner.id, *merge.other_ids], GroupState.MERGED, GroupState.OPEN)
+    deleted.forget(session, [*(one.name for one in others), *(one.name for one in contacts)])
     merge.snapshot, merge.undo_time = None, session.now
     session.flush()
+    derive_again(session, winner, [winner.id, *merge.other_ids])
+    note_tiers(session, [Move(winner.id, before.get("level"), winner.level)], Origin.MERGE)
     _tell(session, merge, winner, others, before)
     return Merged(merge, winner, contacts)
 
@@ -75,6 +90,9 @@ def _winner(session: ServiceSession, merge: CustomerMerge, missing: DomainError)
 def _kept(session: ServiceSession, merge: CustomerMerge) -> dict[str, Any]:
     if merge.undo_time is not None:
         raise Conflict("MERGE_UNDONE", "this merge has been taken back already", merge=merge.name)
+    if merge.snapshot is None and session.now <= merge.create_time + UNDO_WITHIN:
+        message = "a person's data were erased since, without which this merge cannot be taken back"
+        raise Conflict("MERGE_ERASED", message, merge=merge.name)
     if merge.snapshot is None or session.now > merge.create_time + UNDO_WITHIN:
         raise Conflict("MERGE_TOO_OLD", f"a merge can be taken back for {UNDO_WITHIN.days} days", merge=merge.name)
     return merge.snapshot
@@ -97,14 +115,15 @@ def _changed_columns(session: ServiceSession, winner: Customer, kept: Mapping[st
     """What the merge changed of the customer that stays. Raises Conflict if somebody changed it again."""
     [now] = rows.read_rows(session, "customer", "id", [winner.id])
     was, became = kept["before"], kept["after"]
-    for key in was["custom"].keys() | became["custom"].keys():
+    running_on = _RUNNING_ON | ({"level"} if given_by_rule(session, winner.id) else set())
+    for key in (was["custom"].keys() | became["custom"].keys()) - _derived_fields(session):
         mine = was["custom"].get(key) != became["custom"].get(key)
         if mine and now["custom"].get(key) != became["custom"].get(key):
             raise _changed(winner.name, f"custom_fields.{key}")
     changed = [key for key in was if key not in _DERIVED | _BY_PART and was[key] != became.get(key)]
     again = [key for key in changed if now.get(key) != became.get(key)]
     for key in again:
-        if key not in _RUNNING_ON:
+        if key not in running_on:
             raise _changed(winner.name, key)
     return [key for key in changed if key not in again]
 
@@ -124,15 +143,27 @@ def _restore_winner(session: ServiceSession, winner: Customer, kept: Mapping[str
     if columns:
         rows.change_row(session, "customer", was, columns)
         session.refresh(winner)
-    gained, lost = (set(one["tags"]) - set(other["tags"]) for one, other in ((became, was), (was, became)))
+    gained, lost = _by_hand(became) - _by_hand(was), _by_hand(was) - _by_hand(became)
     winner.tags = sorted((set(winner.tags) - gained) | lost)
-    touched = {key for key in was["custom"] | became["custom"] if was["custom"].get(key) != became["custom"].get(key)}
+    stated = (was["custom"].keys() | became["custom"].keys()) - _derived_fields(session)
+    touched = {key for key in stated if was["custom"].get(key) != became["custom"].get(key)}
     own = {key: value for key, value in was["custom"].items() if key in touched}
     winner.custom = {key: value for key, value in winner.custom.items() if key not in touched} | own
     winner.version += 1
     winner.update_time = session.now
     winner.refresh_keys()
     session.flush()
+
+
+def _by_hand(row: Mapping[str, Any]) -> set[str]:
+    """The tags that no rule has set."""
+    return set(row["tags"]) - set(row["rule_tags"])
+
+
+def _derived_fields(session: ServiceSession) -> set[str]:
+    """The company's own fields whose values follow from others: they are reckoned anew."""
+    derived = {FieldType.FORMULA, FieldType.ROLLUP}
+    return {field.key for field in list_fields(session, ENTITY) if field.type in derived}
 
 
 def _restore_others(
@@ -180,7 +211,10 @@ def _restore_contacts(session: ServiceSession, kept: Mapping[str, Any]) -> list[
     went = [key for key in was if key not in there and was[key]["customer_id"] in _ids(kept["customers"])]
     rows.put_rows(session, "contact", [{**was[key], **_fresh(session, was[key])} for key in went])
     statement = select(Contact).where(Contact.id.in_([*touched, *went])).order_by(Contact.id)
-    return list(session.scalars(statement.execution_options(populate_existing=True)))
+    contacts = list(session.scalars(statement.execution_options(populate_existing=True)))
+    for contact in contacts:  # what was kept may be older than what contacts are searched by
+        contact.refresh_keys()
+    return contacts
 
 
 def _ids(found: Sequence[Mapping[str, Any]]) -> set[str]:

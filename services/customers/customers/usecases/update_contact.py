@@ -11,6 +11,7 @@ from chassis.db import ServiceSession
 from chassis.etags import check_etag
 
 from customers import rules
+from customers.decisions.lines import judge_contact
 from customers.derived import children_changed
 from customers.facts import contact_snapshot, difference
 from customers.model import Contact
@@ -28,7 +29,10 @@ def update_contact(
     replace_custom_fields: bool = False,
     etag: str = "",
 ) -> Contact:
-    """Change a contact by raw values by field, see `rules.CONTACT_RECORD_RULES`. No change leaves no trace."""
+    """Change a contact by raw values by field, see `rules.CONTACT_RECORD_RULES`. No change leaves no trace.
+
+    Raises Conflict REPORTING_CYCLE if the person would report to themselves, through others or not.
+    """
     contact = lock_contact(session, contact_id, "contact.update")
     check_etag(etag, contact.version)
     stated = rules.without_mask(values, contact.identity_number_shown)
@@ -50,11 +54,17 @@ def update_contact(
             new["identity_number"] = contact.identity_number_shown
         if not new:
             return contact
+        judge_contact(session, contact)
         if contact.is_primary:
             demote_others(session, contact)
+    _keep(session, contact, old, new)
+    return contact
+
+
+def _keep(session: ServiceSession, contact: Contact, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    contact.refresh_keys()
     contact.version += 1
     contact.update_time = session.now
     session.flush()
     audit.record(session, "contact.update", contact.name, old, new)
     children_changed(session, [contact.customer_id], "contacts")
-    return contact

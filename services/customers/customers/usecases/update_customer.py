@@ -16,9 +16,12 @@ from customers.derived import complete, tag_by_rules
 from customers.duplicates import refuse_duplicate, refusing_duplicates
 from customers.events import CustomerUpdated
 from customers.facts import difference, snapshot, state
-from customers.model import Customer
-from customers.own_records import CUSTOMERS, judged
+from customers.model import Customer, Origin
+from customers.own_records import judged
+from customers.premises import Premises, read_premises
 from customers.queries import lock_customer
+from customers.tiers.changes import Move, note_tiers
+from customers.tiers.vocabulary import level_violations
 
 _MATCHED = {"display_name", "credit_code", "external_id", "phones"}
 _ADDRESS = ("country", "province", "city", "district", "street", "postal_code")
@@ -38,10 +41,15 @@ class CustomerPatch:
 
 def update_customer(session: ServiceSession, customer_id: UUID, patch: CustomerPatch) -> Customer:
     """Change a customer and announce it. A patch that changes nothing leaves no trace."""
-    customer = lock_customer(session, customer_id, "customer.update")
+    return change_customer(session, lock_customer(session, customer_id, "customer.update"), patch)
+
+
+def change_customer(session: ServiceSession, customer: Customer, patch: CustomerPatch, *, reason: str = "") -> Customer:
+    """The same for a customer that is locked. `reason` is what somebody says about a new tier."""
     check_etag(patch.etag, customer.version)
     before = snapshot(customer)
-    other_number = apply_patch(session, customer, patch)
+    premises = read_premises(session)
+    other_number = apply_patch(session, customer, patch, premises)
     old, new = difference(before, snapshot(customer))
     if other_number:  # which may look the same where it is masked
         new["identity_number"] = customer.identity_number_shown
@@ -54,23 +62,25 @@ def update_customer(session: ServiceSession, customer_id: UUID, patch: CustomerP
         refuse_duplicate(session, customer)
     with refusing_duplicates():
         session.flush()
-    tag_by_rules(session, [customer])
+    tag_by_rules(session, premises.tag_rules(session), [customer])
     if customer.tags != before.get("tags", []):
         old, new = old | {"tags": before.get("tags", [])}, new | {"tags": customer.tags}
     audit.record(session, "customer.update", customer.name, old, new)
+    note_tiers(session, [Move(customer.id, before.get("level"), customer.level)], Origin.MANUAL, reason)
     changed = sorted({wire_name(key) for key in new})
     outbox.emit(session, CustomerUpdated(customer.name, customer.version, state(customer), changed))
     return customer
 
 
-def apply_patch(session: ServiceSession, customer: Customer, patch: CustomerPatch) -> bool:
+def apply_patch(session: ServiceSession, customer: Customer, patch: CustomerPatch, premises: Premises) -> bool:
     """Set the values. Says whether the identity number is another one now."""
     stated = rules.without_mask(patch.values, customer.identity_number_shown)
     stored, faults = rules.apply(rules.CUSTOMER_RECORD_RULES, stated)
-    judge = Judge(session, CUSTOMERS)
+    judge = premises.judge(session)
     custom, custom_faults = _custom(judge, customer, patch)
     together = {"kind": customer.kind, "credit_code": customer.credit_code} | stored
-    rules.refuse([*faults, *rules.contradictions(together), *custom_faults])
+    levels = level_violations(stored, premises.open_levels, current=customer.level)
+    rules.refuse([*faults, *rules.contradictions(together), *levels, *custom_faults])
     if stored.keys() & set(_ADDRESS):
         stored = rules.with_country({part: getattr(customer, part) for part in _ADDRESS} | stored)
     given = "identity_number" in stored
@@ -78,7 +88,7 @@ def apply_patch(session: ServiceSession, customer: Customer, patch: CustomerPatc
     for column, value in stored.items():
         setattr(customer, column, value)
     customer.custom = custom
-    complete(session, judge, customer)
+    complete(judge, premises.scorer, customer)
     return given and customer.keep_identity_number(session.data_keys, number)
 
 

@@ -13,6 +13,7 @@ from customers.derived import tag_by_rules
 from customers.events import CustomerUpdated
 from customers.facts import difference, snapshot, state
 from customers.model import Customer
+from customers.premises import read_premises
 from customers.usecases.update_customer import CustomerPatch, apply_patch, wire_name
 
 
@@ -31,12 +32,12 @@ def update_customers(
 
     A patch must not touch what a customer is known by: nothing looks for duplicates here.
     """
-    changes = Changes()
+    changes, premises = Changes(), read_premises(session)
     written: list[tuple[Customer, dict[str, Any], dict[str, Any]]] = []
     for customer in customers:
         before = snapshot(customer)
         try:
-            apply_patch(session, customer, patch_of(customer))
+            apply_patch(session, customer, patch_of(customer), premises)
         except DomainError as error:  # raised before anything was set
             changes.refused[customer.id] = error
             continue
@@ -48,7 +49,7 @@ def update_customers(
         written.append((customer, old, new))
     session.flush()
     tags = {customer.id: customer.tags for customer, _, _ in written}
-    tag_by_rules(session, [customer for customer, _, _ in written])
+    tag_by_rules(session, premises.tag_rules(session), [customer for customer, _, _ in written])
     for customer, old, new in written:
         if customer.tags != tags[customer.id]:
             old.setdefault("tags", tags[customer.id])

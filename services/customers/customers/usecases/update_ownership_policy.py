@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from chassis import audit
 from chassis.db import ServiceSession
-from chassis.errors import Denied, Invalid
-from chassis.etags import check_etag
-from sqlalchemy import func, select
+from chassis.errors import Invalid
 
 from customers.model.ownership import OwnershipPolicy
 from customers.ownership import policy_row
+from customers.usecases.update_policy import PolicyKind, update_policy
 
 PERMISSION = "ownership.configure"
 POLICY_NAME = "ownershipPolicy"
@@ -22,23 +20,7 @@ _PLACES = 6
 
 def update_ownership_policy(session: ServiceSession, changes: Mapping[str, Any], etag: str) -> OwnershipPolicy:
     """Change the policy. Raises Denied SCOPE_TOO_NARROW, Invalid OUT_OF_RANGE or Stale."""
-    if not session.caller.scope(PERMISSION).everything:
-        raise Denied("SCOPE_TOO_NARROW", f"this needs the permission {PERMISSION} with the scope ALL")
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(POLICY_NAME, 0))))
-    policy = policy_row(session, lock=True)
-    check_etag(etag, policy.version)
-    before = _snapshot(policy)
-    for field, value in changes.items():
-        setattr(policy, field, value)
-    _check(policy)
-    if _snapshot(policy) == before:
-        return policy
-    policy.version += 1
-    policy.update_time = session.now
-    session.add(policy)
-    session.flush()
-    audit.record(session, "ownership.configure", POLICY_NAME, before, _snapshot(policy))
-    return policy
+    return update_policy(session, _KIND, changes, etag)
 
 
 def _check(policy: OwnershipPolicy) -> None:
@@ -53,3 +35,6 @@ def _check(policy: OwnershipPolicy) -> None:
 def _snapshot(policy: OwnershipPolicy) -> dict[str, Any]:
     share = Decimal(policy.former_owner_share).normalize()
     return {"former_owner_share": format(share, "f"), "decay_days": policy.decay_days}
+
+
+_KIND = PolicyKind(POLICY_NAME, PERMISSION, "ownership.configure", policy_row, _check, _snapshot)

@@ -13,7 +13,7 @@ from customers.days import today
 from customers.model.pools import Pool, PoolRuleVersion
 from customers.pools.rules import PoolRules
 from customers.pools.uniqueness import flush_unique
-from customers.usecases.create_pool import PoolDraft, apply
+from customers.usecases.create_pool import PoolDraft, apply, require_levels
 
 FIELDS = frozenset(
     {
@@ -63,6 +63,7 @@ def _change_rules(session: ServiceSession, pool: Pool, rules: PoolRules) -> tupl
     wanted = rules.to_json()
     if PoolRules.from_json(newest.rules) == rules:
         return None
+    require_levels(session, rules)
     effective = today(session) + timedelta(days=1)
     session.add(
         PoolRuleVersion(

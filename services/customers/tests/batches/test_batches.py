@@ -11,6 +11,7 @@ import grpc
 import pytest
 from chassis.callers import Reach
 from chassis.db import Database
+from chassis.encryption import new_key
 from chassis.jobs import Supervisor
 from chassis.jobs.run import run_next
 from chassis.settings import Settings
@@ -35,7 +36,7 @@ MANY = 4_000
 @pytest.fixture(scope="module")
 def edge(module_database: Database) -> Iterator[Edge]:
     url = module_database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with running([SERVICE], {"customers": url}) as edge:
+    with running([SERVICE], {"customers": url}, environment={"DATA_KEYS": f"test:{new_key()}"}) as edge:
         yield edge
 
 

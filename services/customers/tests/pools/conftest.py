@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 from chassis.callers import Caller
 from chassis.db import Database
-from customers.holding import Holder, Occasion, hand_over, lock_held
+from customers.holders import Holder, Occasion
+from customers.holding import hand_over, lock_held
 from customers.model import ChangeKind, Customer, KnownDepartment
 from customers.pools.rules import PoolRules
 from customers.usecases.create_customer import CustomerDraft, create_customer

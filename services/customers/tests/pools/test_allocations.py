@@ -11,7 +11,7 @@ from chassis.errors import Conflict, Denied, Invalid, NotFound
 from chassis.jobs import JobKind, JobRun
 from chassis.jobs.store import take
 from chassis.names import new_id
-from customers.holding import Holder
+from customers.holders import Holder
 from customers.model import ChangeKind, Customer, KnownUser, PoolAllocation, PoolAllocationItem, PoolFairness
 from customers.pools import allocating
 from customers.pools.allocation_job import JOB_KIND

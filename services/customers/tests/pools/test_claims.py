@@ -13,7 +13,7 @@ from customers.pools.claiming import Refusal
 from customers.pools.rules import PoolRules
 from customers.usecases.assign_pool_customers import assign_pool_customers
 from customers.usecases.claim_customers import claim_customers
-from customers.usecases.claim_next_customers import claim_next_customers
+from customers.usecases.claim_next_customers import claim_next_customers, see
 from customers.usecases.move_pool_customers import move_pool_customers
 from customers.usecases.release_customer import release_customer
 from customers.usecases.view_pool_customer import view_pool_customer
@@ -25,7 +25,10 @@ def claim(play, person, *ids):
 
 
 def next_ones(play, person, pool, count=1, condition=None):
-    return play.write(person.caller(), claim_next_customers, pool, count, condition or Filter())
+    def claim_next(session):
+        return [row.id for row in claim_next_customers(session, see(session, pool), count, condition or Filter())]
+
+    return play.write(person.caller(), claim_next)
 
 
 def release(play, person, customer, **options):

@@ -17,7 +17,7 @@ from customers.pools.replay import replay
 from customers.pools.rules import PoolRules
 from customers.usecases.assign_pool_customers import assign_pool_customers
 from customers.usecases.claim_customers import claim_customers
-from customers.usecases.claim_next_customers import claim_next_customers
+from customers.usecases.claim_next_customers import claim_next_customers, see
 from customers.usecases.delete_customer import delete_customer
 from customers.usecases.move_pool_customers import move_pool_customers
 from customers.usecases.release_customer import recall_customer, release_customer
@@ -152,15 +152,13 @@ class Holders(RuleBasedStateMachine):
             limit = "HOLD_LIMIT_REACHED"
         if limit:
             with pytest.raises(Exhausted) as caught:
-                self.act(who, claim_next_customers, self.pools[pool], count, Filter())
+                self.act(who, next_ones, self.pools[pool], count)
             assert caught.value.reason == limit
             return
         free = [one for one in self.pieces if one.pool == pool and (who == BOSS or not self.wait(who, one))]
         free.sort(key=lambda one: (one.entered, one.id))
         allowed = min(count, self.room(who, self.rules[pool]), count if who == BOSS else self.left(who, pool))
-        assert self.act(who, claim_next_customers, self.pools[pool], count, Filter()) == [
-            one.id for one in free[:allowed]
-        ]
+        assert self.act(who, next_ones, self.pools[pool], count) == [one.id for one in free[:allowed]]
         for piece in free[:allowed]:
             self.take(who, piece)
 
@@ -259,6 +257,10 @@ class Holders(RuleBasedStateMachine):
 
 
 @pytest.mark.feature("Z2")
+def next_ones(session, pool: UUID, count: int) -> list[UUID]:
+    return [row.id for row in claim_next_customers(session, see(session, pool), count, Filter())]
+
+
 def test_whatever_is_done_holders_and_refusals_are_those_of_the_model(play):
     run_state_machine_as_test(
         lambda: Holders(play), settings=settings(max_examples=15, stateful_step_count=40, deadline=None)

@@ -1,12 +1,14 @@
 """Pools themselves: who belongs to them, which one a customer falls into, their rules and their flow."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 from chassis.callers import Reach
 from chassis.errors import Conflict, Denied, Duplicate, Invalid, NotFound
+from chassis.field_rules import FieldEffect
 from crm.common.v1.filter_pb2 import Condition, Filter
-from customers.holding import Held, Holder
+from customers.holders import Held, Holder
 from customers.model import ChangeKind
 from customers.pools import queries
 from customers.pools.access import pool_of_member
@@ -16,10 +18,13 @@ from customers.pools.precedence import explain
 from customers.pools.rules import PlanPolicy, PoolRules, RecycleRule
 from customers.usecases.claim_customers import claim_customers
 from customers.usecases.create_pool import PoolDraft, create_pool
+from customers.usecases.create_tier import create_tier
 from customers.usecases.delete_pool import delete_pool
 from customers.usecases.lock_customer import lock_customer
 from customers.usecases.release_customer import recall_customer, release_customer
+from customers.usecases.transfer_customers import transfer_customers
 from customers.usecases.update_pool import update_pool
+from sqlalchemy import text
 
 
 def test_rules_go_to_storage_and_back():
@@ -34,7 +39,7 @@ def test_rules_go_to_storage_and_back():
     [
         (lambda: PoolRules(hold_limit=-1), "rules.hold_limit"),
         (lambda: RecycleRule(days=0), "rules.recycle.days"),
-        (lambda: RecycleRule(days_by_level={"Z": 3}), "recycle.days_by_level.Z"),
+        (lambda: RecycleRule(days_by_level={"A": 0}), "rules.recycle.days_by_level.A"),
     ],
 )
 def test_rules_that_cannot_be_are_refused_by_field(make, field):
@@ -49,6 +54,20 @@ def test_changed_rules_hold_from_the_next_day_on(play, east, organisation):
     assert rules(play, east).hold_limit == 50
     play.database.clock.advance(timedelta(days=1))
     assert rules(play, east).hold_limit == 1
+
+
+def test_rules_tell_only_levels_apart_that_there_are(play, east, organisation):
+    draft = PoolDraft({"display_name": "乙"}, PoolRules(recycle=RecycleRule(days_by_level={"Z": 3})))
+    for refused in (
+        lambda: play.write(organisation.boss.caller(), create_pool, draft),
+        lambda: play.write(organisation.boss.caller(), update_pool, east, PoolDraft({}, draft.rules), ""),
+    ):
+        with pytest.raises(Invalid) as caught:
+            refused()
+        assert (caught.value.reason, caught.value.field) == ("INVALID_LEVEL", "rules.recycle.days_by_level")
+    values = {"code": "Z", "display_name": "战略"}
+    play.write(organisation.boss.caller(), create_tier, values)
+    play.write(organisation.boss.caller(), update_pool, east, PoolDraft({}, draft.rules), "")
 
 
 def rules(play, pool):
@@ -141,6 +160,20 @@ def test_members_see_the_pool_without_its_hidden_fields_and_cannot_ask_for_them(
         pool_of_member(session, pool)
 
 
+def test_members_find_nothing_in_a_pool_by_what_their_own_roles_keep_from_them(play, organisation):
+    pool = play.pool("不藏", members=[play.department(organisation.east)])
+    customer = play.customer("露号公司", organisation.boss, phones=["13800138000"])
+    play.put([customer], Holder(pool_id=pool), ChangeKind.RELEASED)
+    member = organisation.li.caller("pool.read")
+    for rules, found in (({}, [1, 1]), ({"customer": {"phones": FieldEffect.MASK}}, [1, 0])):
+        with play.database.read(replace(member, field_rules=rules)) as session:
+            counted = [
+                queries.count_pool_customers(session, pool, conditions=Filter(), query=query)
+                for query in ("露号", "8000")
+            ]
+        assert counted == found
+
+
 def test_a_pool_with_customers_stays(play, east, organisation):
     [customer] = play.pooled(east, 1)
     with pytest.raises(Conflict):
@@ -158,6 +191,20 @@ def test_locks_are_limited(play, organisation):
         play.write(organisation.li.caller(), lock_customer, second, **lock)
     play.write(organisation.li.caller(), lock_customer, first, locked=False, etag="")
     play.write(organisation.li.caller(), lock_customer, second, **lock)
+
+
+def test_locks_go_along_as_far_as_the_new_owner_may_have_so_many(play, organisation):
+    play.pool("锁", PoolRules(lock_limit=2))
+    theirs = play.customer("王的公司", organisation.wang)
+    given = [play.customer(f"交出{number}公司") for number in range(3)]
+    play.write(organisation.wang.caller(), lock_customer, theirs, locked=True, etag="")
+    for customer in given[:2]:
+        play.write(organisation.li.caller(), lock_customer, customer, locked=True, etag="")
+    play.write(organisation.boss.caller(), transfer_customers, given, organisation.wang.id)
+    assert [play.row(customer).locked for customer in (theirs, *given)] == [True, True, False, False]
+    with play.database.read(organisation.boss.caller()) as session:
+        ended = "SELECT resource FROM audit_entry WHERE action = 'customer.lock' AND after = '{\"locked\": false}'"
+        assert list(session.scalars(text(ended))) == [f"customers/{given[1]}"]
 
 
 def test_the_flow_balances_for_every_pool_and_owner(play, east, organisation):

@@ -2,7 +2,7 @@
 
 import pytest
 from customers.commands import verify_ledger
-from customers.holding import Holder
+from customers.holders import Holder
 from customers.main import SERVICE
 from customers.model import ChangeKind
 from customers.pools.replay import Fault, replay

@@ -50,7 +50,8 @@ def test_each_purchase_of_a_batch_is_judged_by_itself(shop, order, clock):
         ({"currency": "RMB"}, "INVALID_CURRENCY", "amount.currency_code"),
         ({"amount": "-1"}, "INVALID_AMOUNT", "amount.amount"),
         ({"amount": "1.00001"}, "INVALID_AMOUNT", "amount.amount"),
-        ({"currency": "USD"}, "INVALID_AMOUNT", "base_amount"),
+        ({"currency": "USD"}, "REQUIRED", "base_amount"),
+        ({"currency": "USD", "base_amount": "7,15"}, "INVALID_AMOUNT", "base_amount"),
         ({"base_amount": "99"}, "INVALID_AMOUNT", "base_amount"),
     ]
     drafts = [replace(order, **{"external_id": str(at), **values}) for at, (values, _, _) in enumerate(wrong)]

@@ -142,6 +142,19 @@ def follow_up(play, clockwork, customer):
         )
 
 
+def test_a_draft_names_levels_that_there_are_as_the_rule_itself_must(play, clockwork, organisation):
+    drafts = {play.pool("试算", PoolRules(recycle=RULE)): RecycleRule(days_by_level={"A": 3, "Z": 5})}
+    with play.database.read(organisation.boss.caller("pool.monitor")) as session:
+        for tried in (
+            lambda: previews.compare(session, clockwork.today(), drafts, page_size=1, page_token=""),
+            lambda: previews.count(session, clockwork.today(), None, drafts),
+            lambda: history(session, 3, drafts),
+        ):
+            with pytest.raises(Invalid, match="'Z'") as refused:
+                tried()
+            assert (refused.value.reason, refused.value.field) == ("INVALID_LEVEL", "drafts")
+
+
 def test_previews_are_for_who_sees_the_whole_and_for_pools_that_are(play, clockwork, organisation):
     with play.database.read(organisation.boss.caller("pool.monitor")) as session:
         with pytest.raises(NotFound):

@@ -188,11 +188,11 @@ def test_a_customer_that_somebody_is_just_following_up_is_waited_for_and_kept(pl
                 "UPDATE customer SET last_effective_follow_up_time = %s WHERE id = %s", (play.database.clock(), first)
             )
             holds.set()
-            may_end.wait(10)
+            may_end.wait(60)
 
     thread = threading.Thread(target=follow)
     thread.start()
-    holds.wait(10)
+    holds.wait(60)
     with play.database.write(service_caller("customers")) as session:
         part = recycle_customers(session, clockwork.today())
     assert (part.taken, part.last) == (1, second)

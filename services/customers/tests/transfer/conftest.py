@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import uuid4
 
+import grpc
 import pytest
 from chassis.callers import Reach
 from chassis.db import Database
@@ -15,6 +16,7 @@ from crm.common.v1 import job_pb2
 from crm.customers.v1 import transfer_service_pb2 as pb
 from crm.customers.v1.transfer_service_pb2_grpc import TransferServiceStub
 from customers.main import SERVICE
+from google.rpc import error_details_pb2, status_pb2
 from sqlalchemy import text
 
 CODES = ("91110000600037341L", "91310000132212766M", "91440300MA5JJF171N", "93340828574414712U")
@@ -32,6 +34,54 @@ def to_csv(rows: Sequence[Sequence[str]], encoding: str = "utf-8-sig") -> bytes:
 def from_csv(content: bytes) -> list[list[str]]:
     """The rows of a CSV file that the suite wrote."""
     return list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+
+
+HEADING = [
+    "客户名称",
+    "统一社会信用代码",
+    "电话",
+    "邮箱",
+    "行业",
+    "标签",
+    "省",
+    "市",
+    "地址",
+    "联系人",
+    "联系电话",
+    "职务",
+    "外部编号",
+]
+
+
+def a_row(number, **cells):
+    row = dict.fromkeys(HEADING, "") | {
+        "客户名称": f"上海华诚科技{number}有限公司",
+        "电话": f"1380000{number:04}",
+        "邮箱": f"info{number}@example.com",
+        "行业": "制造业",
+        "标签": "重点；老客户",
+        "市": "上海",
+        "联系人": "王芳",
+        "联系电话": "010-88886666",
+        "职务": "采购经理",
+        "外部编号": f"K{number}",
+    }
+    return list((row | cells).values())
+
+
+def counts(job):
+    return job.created_rows, job.updated_rows, job.unchanged_rows, job.failed_rows
+
+
+def reason_of(call):
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    details = dict(caught.value.trailing_metadata())["grpc-status-details-bin"]
+    for detail in status_pb2.Status.FromString(details).details:
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info):
+            return caught.value.code(), info.reason
+    raise AssertionError("no reason")
 
 
 @pytest.fixture(scope="module")

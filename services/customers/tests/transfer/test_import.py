@@ -11,63 +11,17 @@ from chassis.names import new_id
 from chassis.testing import make_caller
 from crm.common.v1 import job_pb2
 from crm.customers.v1 import transfer_service_pb2 as pb
+from customers.duplicate_finding.queries import list_groups
 from customers.facts import contact_snapshot, snapshot, state
 from customers.model import Contact, Customer, KnownUser
 from customers.own_records import ENTITIES
-from customers.transfer import importing, loading
+from customers.transfer import importing, loading, tidying
 from customers.usecases.create_customer import CustomerDraft, create_customer
-from google.rpc import error_details_pb2, status_pb2
+from customers.usecases.create_tier import create_tier
 from openpyxl import Workbook
 from sqlalchemy import select, text
 
-from .conftest import ALL, CODES, from_csv, to_csv
-
-HEADING = [
-    "客户名称",
-    "统一社会信用代码",
-    "电话",
-    "邮箱",
-    "行业",
-    "标签",
-    "省",
-    "市",
-    "地址",
-    "联系人",
-    "联系电话",
-    "职务",
-    "外部编号",
-]
-
-
-def a_row(number, **cells):
-    row = dict.fromkeys(HEADING, "") | {
-        "客户名称": f"上海华诚科技{number}有限公司",
-        "电话": f"1380000{number:04}",
-        "邮箱": f"info{number}@example.com",
-        "行业": "制造业",
-        "标签": "重点；老客户",
-        "市": "上海",
-        "联系人": "王芳",
-        "联系电话": "010-88886666",
-        "职务": "采购经理",
-        "外部编号": f"K{number}",
-    }
-    return list((row | cells).values())
-
-
-def counts(job):
-    return job.created_rows, job.updated_rows, job.unchanged_rows, job.failed_rows
-
-
-def reason_of(call):
-    with pytest.raises(grpc.RpcError) as caught:
-        call()
-    details = dict(caught.value.trailing_metadata())["grpc-status-details-bin"]
-    for detail in status_pb2.Status.FromString(details).details:
-        info = error_details_pb2.ErrorInfo()
-        if detail.Unpack(info):
-            return caught.value.code(), info.reason
-    raise AssertionError("no reason")
+from .conftest import ALL, CODES, HEADING, a_row, counts, from_csv, reason_of, to_csv
 
 
 def test_rows_become_customers_with_contacts(client, stored, organisation):
@@ -102,6 +56,24 @@ def test_what_is_said_of_new_customers_is_what_entities_would_say(client, databa
     [imported] = [data for kind, data in facts() if kind == "CustomersImported"]
     assert imported["import_job"] == job.name
     assert imported["customers"] == [vars(state(customer))]
+
+
+DECIDES = ["决策角色", "影响力", "立场", "生日"]
+
+
+def test_what_contacts_decide_comes_in_and_changes(client, database, audited):
+    heading = [*HEADING, *DECIDES]
+    client.bring_in([heading, [*a_row(1), "决策人", "5", "支持", "1980-05-01"]])
+    job = client.update([heading, [*a_row(1), "采购", "3", "反对", ""], [*a_row(2), "老板", "9", "支持", "五月"]])
+    assert counts(job) == (0, 1, 0, 1)
+    assert {problem.reason for problem in job.first_errors} == {"INVALID_DECISION_ROLE", "OUT_OF_RANGE", "INVALID_DATE"}
+    with database.read(make_caller()) as session:
+        contact = session.scalars(select(Contact)).one()
+    assert (contact.decision_role, contact.influence, contact.stance) == ("BUYER", 3, "OPPONENT")
+    assert (contact.birthday.isoformat(), contact.search_text) == ("1980-05-01", "王芳 wf 'WANG'FANG   #861088886666#")
+    entries = [entry for entry in audited() if entry.action == "contact.import"]
+    assert [entry.after["influence"] for entry in entries] == [5, 3]
+    assert entries[0].after["birthday"] == "1980-05-01"
 
 
 def test_an_imported_customer_equals_one_created_by_hand(client, database, organisation, stored):
@@ -163,6 +135,33 @@ def test_refused_rows_come_back_corrected_and_nothing_comes_twice(client, stored
 def test_the_corrected_whole_file_adds_what_was_refused(client):
     client.bring_in([HEADING, a_row(1), a_row(2, 电话="x"), a_row(3)])
     assert counts(client.bring_in([HEADING, a_row(1), a_row(2), a_row(3)])) == (1, 0, 2, 0)
+
+
+def groups_of_duplicates(database, person):
+    with database.read(person.caller("customer.read", "customer.merge")) as session:
+        page = list_groups(session, "OPEN", page_size=50, page_token="")
+        ids = [member.customer_id for group in page.rows for member in group.members]
+        return set(session.scalars(select(Customer.display_name).where(Customer.id.in_(ids))))
+
+
+def test_rows_like_a_customer_that_is_there_are_flagged_on_request(client_of, database, organisation):
+    client = client_of(organisation.boss, ALL | {"customer.merge": Reach.ALL})
+    heading = ["客户名称"]
+    client.bring_in([heading, ["上海华诚科技有限公司"], ["北京盛达贸易有限公司"]])
+    client.bring_in([heading, ["华诚科技(上海)公司"]])
+    assert groups_of_duplicates(database, organisation.boss) == set()
+    job = client.bring_in([heading, ["上海华诚科技集团"]], flag_likely_duplicates=True, check_only=True)
+    assert (counts(job), groups_of_duplicates(database, organisation.boss)) == ((1, 0, 0, 0), set())
+    job = client.bring_in([heading, ["上海华诚科技集团"]], flag_likely_duplicates=True)
+    assert counts(job) == (1, 0, 0, 0)
+    like = {"上海华诚科技有限公司", "华诚科技(上海)公司", "上海华诚科技集团"}
+    assert groups_of_duplicates(database, organisation.boss) == like
+
+
+def test_who_may_not_merge_may_not_have_duplicates_flagged(client_of, organisation):
+    client = client_of(organisation.li, ALL)
+    wanted = lambda: client.upload([["客户名称"], ["甲公司"]], flag_likely_duplicates=True)  # noqa: E731
+    assert reason_of(wanted) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
 
 
 def test_rows_that_mean_the_same_customer_are_one(client, stored):
@@ -271,90 +270,6 @@ def test_a_check_knows_rows_of_earlier_chunks(client, monkeypatch):
     assert counts(client.bring_in(rows, check_only=True)) == counts(client.bring_in(rows)) == (3, 0, 7, 0)
 
 
-class TestUpdating:
-    """The mode that adds or updates."""
-
-    def test_given_cells_change_and_empty_ones_stay(self, client, stored, facts, audited):
-        client.bring_in([HEADING, a_row(1), a_row(2)])
-        job = client.update([HEADING, a_row(1, 行业="医疗", 邮箱="", 地址="人民路1号"), a_row(2), a_row(3)])
-        assert counts(job) == (1, 1, 1, 0)
-        first = stored()[0]
-        assert (first.industry, first.emails, first.street, first.version) == (
-            "医疗",
-            ["info1@example.com"],
-            "人民路1号",
-            2,
-        )
-        changed = [entry for entry in audited() if entry.before and entry.action != "job.end"]
-        assert [(entry.before, entry.after) for entry in changed] == [
-            ({"industry": "制造业", "street": None}, {"industry": "医疗", "street": "人民路1号"})
-        ]
-        imported = [data["customers"] for kind, data in facts() if kind == "CustomersImported"][-1]
-        assert sorted(one["version"] for one in imported) == [1, 2]
-
-    def test_a_changed_name_is_found_by_search(self, client, stored):
-        client.bring_in([HEADING, a_row(1)])
-        client.update([HEADING, a_row(1, 客户名称="北京盛达公司")])
-        [row] = stored()
-        assert (row.display_name, row.name_key) == ("北京盛达公司", "北京盛达公司")
-        assert "北京盛达公司" in row.search_text
-
-    def test_contacts_are_changed_by_name_or_added(self, client, stored):
-        client.bring_in([HEADING, a_row(1)])
-        job = client.update([HEADING, a_row(1, 职务="总监"), a_row(1, 联系人="李雷", 联系电话="", 职务="")])
-        assert counts(job) == (0, 2, 0, 0)
-        contacts = {row.display_name: row for row in stored("contact")}
-        assert (contacts["王芳"].job_title, contacts["王芳"].version) == ("总监", 2)
-        assert (contacts["李雷"].is_primary, contacts["李雷"].phones) == (False, [])
-
-    def test_rows_of_one_file_follow_each_other(self, client, stored, monkeypatch):
-        rows = [HEADING, a_row(1, 行业="一"), a_row(1, 行业="二"), a_row(2), a_row(1, 行业="三"), a_row(1, 行业="三")]
-        assert counts(client.update(rows)) == (2, 2, 1, 0)
-        assert (stored()[0].industry, stored()[0].version) == ("三", 3)
-
-    def test_customers_out_of_scope_are_not_touched(self, client_of, organisation, stored):
-        client_of(organisation.zhao).bring_in([HEADING, a_row(1)])
-        own = dict.fromkeys(ALL, Reach.SELF)
-        job = client_of(organisation.li, own).update([HEADING, a_row(1, 行业="偷改"), a_row(2)])
-        assert counts(job) == (1, 0, 0, 1)
-        assert job.first_errors[0].reason == "DUPLICATE_CUSTOMER"
-        assert stored()[0].industry == "制造业"
-
-    def test_a_row_that_would_make_two_customers_the_same_is_refused(self, client):
-        client.bring_in([HEADING, a_row(1), a_row(2)])
-        job = client.update([HEADING, a_row(1, 客户名称="上海华诚科技2有限公司")])
-        assert (counts(job), job.first_errors[0].reason) == ((0, 0, 0, 1), "DUPLICATE_CUSTOMER")
-
-    def test_a_name_that_several_bear_is_ambiguous(self, client):
-        same = {"客户名称": "北京盛达", "外部编号": ""}
-        client.bring_in([HEADING, *[a_row(i, 统一社会信用代码=CODES[i], **same) for i in range(2)]])
-        job = client.update(
-            [HEADING, a_row(3, 行业="x", **same), a_row(4, 统一社会信用代码=CODES[1], 行业="y", **same)]
-        )
-        assert (counts(job), job.first_errors[0].reason) == ((0, 1, 0, 1), "AMBIGUOUS_MATCH")
-
-    def test_another_owner_is_a_transfer(self, client, organisation, stored, facts):
-        client.bring_in([["客户名称"], ["甲公司"]])
-        job = client.update([["客户名称", "负责人"], ["甲公司", "zhao.lei"]])
-        assert counts(job) == (0, 1, 0, 0)
-        assert stored()[0].owner_id == organisation.zhao.id
-        assert "CustomerTransferred" in [kind for kind, _ in facts()]
-        assert [row.kind for row in stored("timeline_entry", "id")] == ["OWNER_CHANGED"]
-
-    def test_a_check_of_updates_counts_and_changes_nothing(self, client, stored):
-        client.bring_in([HEADING, a_row(1)])
-        rows = [HEADING, a_row(1, 行业="医疗"), a_row(2), a_row(2)]
-        check = client.update(rows, check_only=True)
-        assert counts(check) == (1, 1, 1, 0)
-        assert [(row.industry, row.version) for row in stored()] == [("制造业", 1)]
-
-    def test_it_needs_the_permission_to_update(self, client_of, organisation):
-        client = client_of(organisation.li, {"customer.import": Reach.ALL})
-        assert reason_of(lambda: client.update([HEADING, a_row(1)])) == (
-            grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED",
-        )  # fmt: skip
-
-
 class TestOwners:
     """Whom imported customers belong to."""
 
@@ -430,75 +345,6 @@ class TestOwnFields:
         )  # fmt: skip
 
 
-class TestUploading:
-    """What is refused before a job exists."""
-
-    @pytest.mark.parametrize(
-        ("content", "name", "code", "reason"),
-        [
-            (b"", "a.csv", grpc.StatusCode.INVALID_ARGUMENT, "EMPTY_FILE"),
-            (b"x", "a.pdf", grpc.StatusCode.INVALID_ARGUMENT, "UNSUPPORTED_FORMAT"),
-            (bytes.fromhex("d0cf11e0a1b11ae1"), "a.xls", grpc.StatusCode.INVALID_ARGUMENT, "UNSUPPORTED_FORMAT"),
-            (b"x\n" * (2 << 20), "a.csv", grpc.StatusCode.RESOURCE_EXHAUSTED, "FILE_TOO_LARGE"),
-        ],
-    )
-    def test_files_that_are_none_of_ours(self, client, stored, content, name, code, reason):
-        assert reason_of(lambda: client.upload(content, name)) == (code, reason)
-        assert stored("job", "id") == []
-        assert stored("job_file", "id") == []
-
-    def test_a_retry_is_the_same_job_and_another_file_is_not(self, client):
-        request_id = str(uuid4())
-        first = client.upload([HEADING, a_row(1)], request_id=request_id)
-        assert client.upload([HEADING, a_row(1)], request_id=request_id).name == first.name
-        assert reason_of(lambda: client.upload([HEADING, a_row(2)], request_id=request_id)) == (
-            grpc.StatusCode.FAILED_PRECONDITION, "REQUEST_ID_REUSED",
-        )  # fmt: skip
-
-    def test_messages_out_of_order(self, client):
-        data = job_pb2.UploadChunk(data=b"x")
-        options = job_pb2.UploadChunk(options=job_pb2.ImportOptions(file_name="a.csv"))
-        for chunks in ([], [data], [options, options], [options, job_pb2.UploadChunk()]):
-            code, _ = reason_of(
-                lambda chunks=chunks: client.stub.ImportCustomers(iter(chunks), metadata=client.metadata)
-            )
-            assert code == grpc.StatusCode.INVALID_ARGUMENT
-
-
-class TestJobs:
-    """Looking at imports."""
-
-    def test_they_are_listed_newest_first(self, client):
-        names = [client.upload([HEADING, a_row(number)]).name for number in range(3)]
-        page = client.stub.ListImportJobs(pb.ListImportJobsRequest(page_size=2), metadata=client.metadata)
-        rest = client.stub.ListImportJobs(
-            pb.ListImportJobsRequest(page_token=page.next_page_token), metadata=client.metadata
-        )
-        assert [job.name for job in [*page.import_jobs, *rest.import_jobs]] == names[::-1]
-
-    def test_those_of_others_are_seen_only_by_who_reaches_everything(self, client_of, organisation):
-        own = {"customer.import": Reach.SELF}
-        mine, theirs = client_of(organisation.li, own), client_of(organisation.wang, own)
-        job = mine.upload([HEADING, a_row(1)])
-        for call, request in (
-            (theirs.stub.GetImportJob, pb.GetImportJobRequest),
-            (theirs.stub.CancelImportJob, pb.CancelImportJobRequest),
-            (theirs.stub.RunCheckedImport, pb.RunCheckedImportRequest),
-        ):
-            code, reason = reason_of(lambda c=call, r=request: c(r(name=job.name), metadata=theirs.metadata))
-            assert (code, reason) == (grpc.StatusCode.NOT_FOUND, "JOB_NOT_FOUND")
-        code, _ = reason_of(lambda: theirs.error_file(job))
-        assert code == grpc.StatusCode.NOT_FOUND
-        assert client_of(organisation.boss).get(job.name).name == job.name
-
-    def test_a_cancelled_import_brings_in_nothing_more(self, client, stored):
-        job = client.upload([HEADING, a_row(1)])
-        request = pb.CancelImportJobRequest(name=job.name)
-        assert client.stub.CancelImportJob(request, metadata=client.metadata).state == job_pb2.JOB_STATE_CANCELLED
-        assert client.finish(job).state == job_pb2.JOB_STATE_CANCELLED
-        assert stored() == []
-
-
 def test_a_race_with_a_creation_by_hand_is_no_failure(client, database, organisation, stored, monkeypatch):
     """Between the look for duplicates and the insert somebody else creates one of the customers."""
     write, raced = loading.write_lines, []
@@ -515,3 +361,30 @@ def test_a_race_with_a_creation_by_hand_is_no_failure(client, database, organisa
     assert raced
     assert counts(job) == (2, 0, 1, 0)
     assert len(stored()) == 3
+
+
+@pytest.mark.parametrize(("many", "counted"), [(3, 3), (4, -1)])
+def test_lists_are_planned_for_what_a_large_import_wrote(client, database, monkeypatch, many, counted):
+    monkeypatch.setattr(tidying, "MANY_ROWS", many)
+    with database.engine.begin() as connection:
+        connection.execute(text("TRUNCATE customer CASCADE"))
+    client.bring_in([HEADING, a_row(1), a_row(2), a_row(3)])
+    with database.engine.begin() as connection:
+        assert connection.scalar(text("SELECT reltuples FROM pg_class WHERE relname = 'customer'")) == counted
+
+
+def test_levels_of_files_are_the_companys_tiers_and_enter_the_history(client, stored, database, organisation):
+    with database.write(organisation.boss.caller()) as session:
+        create_tier(session, {"code": "VIP"})
+    heading = ["客户名称", "客户级别"]
+    job = client.update([heading, ["甲公司", "vip"], ["乙公司", "B"], ["丙公司", ""], ["丁公司", "S"]])
+    assert [(one.row, one.field, one.reason) for one in job.first_errors] == [(5, "level", "INVALID_LEVEL")]
+    client.update([heading, ["甲公司", "A"], ["乙公司", "B"]])
+    names = {row.id: row.display_name for row in stored()}
+    assert {row.display_name: row.level for row in stored()} == {"甲公司": "A", "乙公司": "B", "丙公司": None}
+    assert [
+        (names[row.customer_id], row.before, row.after, row.origin)
+        for row in stored("classification_change", "position")
+    ] == [
+        ("甲公司", None, "VIP", "IMPORT"), ("乙公司", None, "B", "IMPORT"), ("甲公司", "VIP", "A", "IMPORT"),
+    ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Who decides at a customer, and who reports to whom there."""

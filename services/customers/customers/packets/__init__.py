@@ -1,0 +1,1 @@
+"""What whoever takes over a customer needs to know of it."""

@@ -1,0 +1,1 @@
+"""How customers stand to one another: groups and their members, suppliers, partners."""

@@ -1,0 +1,1 @@
+"""Theatres (战区) that follow customers beside their owners."""
