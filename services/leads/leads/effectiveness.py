@@ -14,7 +14,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Self
 
-from chassis.errors import Invalid, Violation
+from chassis.errors import Violation
+from chassis.rules import refuse
 
 from leads.model import FollowUpMethod
 
@@ -113,10 +114,7 @@ class EffectivenessRules:
         if len(phrases) > MAX_PHRASES or any(len(phrase) > MAX_PHRASE for phrase in phrases):
             message = f"at most {MAX_PHRASES} phrases of {MAX_PHRASE} characters each fit"
             faults.append(Violation("boilerplate_phrases", "TOO_LONG", message))
-        if faults:
-            single = faults[0] if len(faults) == 1 else Violation("", "INVALID_FIELDS", "")
-            message = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
-            raise Invalid(single.reason, message, field=single.field, violations=faults)
+        refuse(faults)
         return replace(self, boilerplate_phrases=phrases)
 
 
@@ -252,4 +250,5 @@ def shingles(text: str) -> frozenset[str]:
 
 def similarity(one: frozenset[str], other: frozenset[str]) -> float:
     """The Jaccard similarity of two sets of shingles, from 0 to 1; 0 if either is empty."""
-    return len(one & other) / len(one | other) if one and other else 0.0
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared) if shared else 0.0

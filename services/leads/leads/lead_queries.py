@@ -14,7 +14,7 @@ from chassis.filters import Field, FieldKind, FieldRegistry
 from chassis.paging import Page, SortKey
 from chassis.scopes import in_scope
 from chassis.sharing import not_yours
-from sqlalchemy import ColumnElement, and_, func, select, true
+from sqlalchemy import ColumnElement, Select, and_, func, select, true
 
 from leads.model import Lead, LeadStatus, RegistrationState
 
@@ -25,7 +25,7 @@ _SEARCHED = ("contact_name", "phones", "emails")
 
 _NARROWS = "none: narrows what another condition has found"
 _CREDIT_CODE = re.compile("[0-9A-Z]{18}")
-_KEPT_INSIDE = {"company_key", "search_text", "grams"}
+_KEPT_INSIDE = {"score_time", "company_key", "search_text", "grams"}
 _LEADS = select(*[column for column in Lead.__table__.columns if column.key not in _KEPT_INSIDE])
 _NEWEST = SortKey(Lead.update_time, descending=True, nullable=False)
 _BY_ID = SortKey(Lead.id, descending=True, nullable=False)
@@ -35,17 +35,46 @@ LEAD_FIELDS = (
     Field("company_name", FieldKind.TEXT, Lead.company_name, sortable=True, index="ix_lead_company_name"),
     Field("contact_name", FieldKind.TEXT, Lead.contact_name, index=_NARROWS),
     Field("phones", FieldKind.TEXT_LIST, Lead.phones, index="ix_lead_phones"),
-    Field("emails", FieldKind.TEXT_LIST, Lead.emails, index=_NARROWS),
+    Field("emails", FieldKind.TEXT_LIST, Lead.emails, index="ix_lead_emails"),
     Field("wechat", FieldKind.TEXT, Lead.wechat, index=_NARROWS),
     Field("credit_code", FieldKind.TEXT, Lead.credit_code, index="ix_lead_credit_code"),
     Field("source", FieldKind.TEXT, Lead.source, index=_NARROWS),
     Field("channel", FieldKind.TEXT, Lead.channel, index=_NARROWS),
+    Field("source_detail", FieldKind.TEXT, Lead.source_detail, index=_NARROWS),
+    Field("medium", FieldKind.TEXT, Lead.medium, index=_NARROWS),
+    Field("campaign", FieldKind.TEXT, Lead.campaign, index=_NARROWS),
+    Field("campaign_term", FieldKind.TEXT, Lead.campaign_term, index=_NARROWS),
+    Field("campaign_content", FieldKind.TEXT, Lead.campaign_content, index=_NARROWS),
+    Field("landing_page", FieldKind.TEXT, Lead.landing_page, index=_NARROWS),
+    Field("external_id", FieldKind.TEXT, Lead.external_id, index=_NARROWS),
+    Field(
+        "capture_source",
+        FieldKind.REFERENCE,
+        Lead.capture_source_id,
+        collection="captureSources",
+        index=_NARROWS,
+    ),
+    Field("opt_in_time", FieldKind.TIME, Lead.opt_in_time, index=_NARROWS),
+    Field("repeat_count", FieldKind.NUMBER, Lead.repeat_count, index=_NARROWS),
+    Field("repeat_time", FieldKind.TIME, Lead.repeat_time, index=_NARROWS),
     Field("industry", FieldKind.TEXT, Lead.industry, index=_NARROWS),
     Field("province", FieldKind.TEXT, Lead.province, index=_NARROWS),
     Field("city", FieldKind.TEXT, Lead.city, index=_NARROWS),
     Field("requirement", FieldKind.TEXT, Lead.requirement, index=_NARROWS),
     Field("remark", FieldKind.TEXT, Lead.remark, index=_NARROWS),
     Field("status", FieldKind.ENUM, Lead.status, choices=tuple(LeadStatus), index=_NARROWS),
+    Field("status_reason", FieldKind.TEXT, Lead.status_reason, index=_NARROWS),
+    Field("status_note", FieldKind.TEXT, Lead.status_note, index=_NARROWS),
+    Field("last_follow_up_time", FieldKind.TIME, Lead.last_follow_up_time, index=_NARROWS),
+    Field("last_effective_follow_up_time", FieldKind.TIME, Lead.last_effective_follow_up_time, index=_NARROWS),
+    Field(
+        "converted_customer",
+        FieldKind.REFERENCE,
+        Lead.converted_customer_id,
+        collection="customers",
+        index="ix_lead_converted_customer",
+    ),
+    Field("converted_contact", FieldKind.REFERENCE, Lead.converted_contact_id, collection="contacts", index=_NARROWS),
     Field("owner", FieldKind.REFERENCE, Lead.owner_id, collection="users", index="ix_lead_owner"),
     Field("registrant", FieldKind.TEXT, Lead.registrant, index=_NARROWS),
     Field("partner", FieldKind.REFERENCE, Lead.partner_id, collection="partners", index=_NARROWS),
@@ -56,7 +85,10 @@ LEAD_FIELDS = (
         choices=tuple(RegistrationState),
         index="ix_lead_registration_state",
     ),
+    Field("assignment_skipped", FieldKind.BOOLEAN, Lead.assignment_skipped, index=_NARROWS),
     Field("protection_expire_time", FieldKind.TIME, Lead.protection_expire_time, index=_NARROWS),
+    Field("score", FieldKind.NUMBER, Lead.score, sortable=True, index="ix_lead_score"),
+    Field("grade", FieldKind.ENUM, Lead.grade, choices=("A", "B", "C", "D"), index=_NARROWS),
     Field("create_time", FieldKind.TIME, Lead.create_time, sortable=True, index="ix_lead_create_time"),
     Field("update_time", FieldKind.TIME, Lead.update_time, sortable=True, index="ix_lead_update_time"),
 )
@@ -73,11 +105,16 @@ def reach(session: ServiceSession, permission: str) -> ColumnElement[bool]:
     return in_scope(scope, Lead.owner_id, Lead.owner_department_path)
 
 
+def select_visible(session: ServiceSession) -> Select[Any]:
+    """The leads that the caller may see, as rows."""
+    return _LEADS.where(reach(session, "lead.read"))
+
+
 def get_lead(session: ServiceSession, lead_id: UUID) -> Any:
     """A lead as a row. Raises NotFound if there is none that the caller may see."""
     row = session.execute(_LEADS.where(Lead.id == lead_id, reach(session, "lead.read"))).first()
     if row is None:
-        raise _no_lead()
+        raise no_lead()
     return row
 
 
@@ -107,7 +144,7 @@ def _refusal(session: ServiceSession, lead_id: UUID, permission: str) -> DomainE
         readable = select(Lead.owner_id).where(Lead.id == lead_id, reach(session, "lead.read"))
         if (row := session.execute(readable).first()) is not None:
             return not_yours(permission, row.owner_id)
-    return _no_lead()
+    return no_lead()
 
 
 def list_leads(
@@ -140,5 +177,6 @@ def _found_by(caller: Caller, query: str) -> ColumnElement[bool]:
     return search.matches(query, Lead.grams, Lead.search_text, within=within) if code else true()
 
 
-def _no_lead() -> NotFound:
+def no_lead() -> NotFound:
+    """The refusal of a lead that does not exist or cannot be seen, which are told alike."""
     return NotFound("LEAD_NOT_FOUND", "there is no such lead, or you may not see it")

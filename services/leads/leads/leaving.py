@@ -7,7 +7,11 @@ from sqlalchemy import Select, select
 
 from leads import lead_queries, queries
 from leads.consumers import keep_user
-from leads.model import FollowUp, KnownUser, Lead
+from leads.model import FollowUp, KnownUser, Lead, Plan, Task
+from leads.plans import leaving as plans_leaving
+from leads.plans import queries as plan_queries
+from leads.tasks import queries as task_queries
+from leads.tasks.leaving import assigned_to, hand_over_tasks
 from leads.usecases.hand_over import hand_over_leads, hand_over_plans, owned_by, planned_by
 
 
@@ -32,6 +36,20 @@ HANDOVER = Handover(
             lambda session, conditions: queries.REGISTRY.where(conditions, caller=session.caller),
             hand_over_plans,
             follows=True,
+        ),
+        HandoverEntity(
+            "task",
+            Task.id,
+            assigned_to,
+            lambda session, conditions: task_queries.REGISTRY.where(conditions, caller=session.caller),
+            hand_over_tasks,
+        ),
+        HandoverEntity(
+            "plan",
+            Plan.id,
+            plans_leaving.assigned_to,
+            lambda session, conditions: plan_queries.REGISTRY.where(conditions, caller=session.caller),
+            plans_leaving.hand_over_plans,
         ),
     ),
     learn_user=keep_user,

@@ -1,57 +1,38 @@
 """`leads serve | work | migrate`: the parts this service is composed of."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import time
 from pathlib import Path
 
 from chassis import cli, handover, organisation, personal_data
-from chassis.calls import Calls
-from chassis.clients import open_channel
-from chassis.errors import Invalid
+from chassis.jobs import JobKind
+from chassis.objects import open_objects
 from chassis.service import Runtime, Service, Servicer
-from chassis.settings import Settings
-from crm.leads.v1 import (
-    follow_up_service_pb2,
-    follow_up_service_pb2_grpc,
-    lead_service_pb2,
-    lead_service_pb2_grpc,
-)
+from chassis.timers import Timer
 
-from leads.api import FollowUpServicer, LeadServicer
-from leads.clients import GrpcCustomers
+from leads.automation import delivering, keeping, sweeping
+from leads.automation.settings import webhook_policy
+from leads.capture import consumers as capturing
+from leads.capture import polling
+from leads.capture.opting import ConfirmationLinks
 from leads.consumers import SUBSCRIPTIONS, TIMERS
-from leads.explainers import EXPLAINERS
+from leads.escalation import escalating
+from leads.explainers import EXPLAINERS, WIDE
 from leads.leaving import HANDOVER
+from leads.model import Base
 from leads.personal_data import PERSONAL_DATA
-
-LONGEST_PROTECTION = 3_650
-
-
-def protection(settings: Settings) -> timedelta:
-    """How long a partner's registration protects a company. Raises Invalid, naming the variable."""
-    given = settings.environment.get("LEAD_PROTECTION_DAYS", "90")
-    if not given.isdecimal() or not 1 <= int(given) <= LONGEST_PROTECTION:
-        message = f"{given[:20]!r} is no number of days from 1 to {LONGEST_PROTECTION}"
-        raise Invalid("INVALID_SETTING", message, field="LEAD_PROTECTION_DAYS")
-    return timedelta(days=int(given))
+from leads.rebuilding import COMMANDS
+from leads.scoring.models import TRAININGS, run_training
+from leads.transfer.importing import JOB_KIND as LEAD_IMPORTS
+from leads.visits.timers import purge_photos
+from leads.worklog.exporting import EXPORTS, run_export
 
 
 def servicers(runtime: Runtime) -> Sequence[Servicer]:
     """The gRPC services of this service."""
-    customers = GrpcCustomers(open_channel(runtime.settings, "customers"))
-    calls = Calls(runtime.database)
-    return (
-        Servicer(
-            lead_service_pb2.DESCRIPTOR.services_by_name["LeadService"],
-            LeadServicer(calls, protection(runtime.settings)),
-            lead_service_pb2_grpc.add_LeadServiceServicer_to_server,
-        ),
-        Servicer(
-            follow_up_service_pb2.DESCRIPTOR.services_by_name["FollowUpService"],
-            FollowUpServicer(calls, customers),
-            follow_up_service_pb2_grpc.add_FollowUpServiceServicer_to_server,
-        ),
-    )
+    from leads.servicers import servicers as made
+
+    return made(runtime)
 
 
 SERVICE = Service(
@@ -60,15 +41,37 @@ SERVICE = Service(
     servicers=servicers,
     subscriptions=lambda runtime: (
         *SUBSCRIPTIONS,
+        capturing.subscription(ConfirmationLinks.from_environment(runtime.settings.environment)),
         organisation.subscription("leads"),
         handover.subscription(HANDOVER),
         *personal_data.subscriptions(PERSONAL_DATA),
     ),
-    timers=lambda runtime: TIMERS,
-    jobs=lambda runtime: (handover.job_kind(HANDOVER),),
+    timers=lambda runtime: (
+        *TIMERS,
+        *capturing.TIMERS,
+        Timer(
+            "leads.purge_photos",
+            purge_photos(open_objects(runtime.settings.environment)),
+            daily_at=time(4, 30),
+        ),
+        keeping.purge_timer(runtime.settings),
+    ),
+    jobs=lambda runtime: (
+        handover.job_kind(HANDOVER),
+        sweeping.job_kind(),
+        escalating.job_kind(),
+        delivering.job_kind(webhook_policy(runtime.settings)),
+        polling.job_kind(webhook_policy(runtime.settings)),
+        LEAD_IMPORTS,
+        JobKind(EXPORTS, run_export),
+        JobKind(TRAININGS, run_training),
+    ),
     handover=HANDOVER,
     personal_data=PERSONAL_DATA,
+    entities=Base,
     explainers=EXPLAINERS,
+    wide=WIDE,
+    commands=COMMANDS,
 )
 
 

@@ -4,14 +4,15 @@ from collections.abc import Set
 from datetime import UTC, datetime
 from typing import Any
 
+from chassis.errors import DomainError, Invalid
 from chassis.etags import etag
 from chassis.names import make_name, parse_name, parse_optional_name
-from crm.leads.v1 import follow_up_pb2
+from crm.leads.v1 import follow_up_pb2, follow_up_service_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from leads.drafts import FollowUpDraft
 from leads.effectiveness import CheckIn, EffectivenessRules
-from leads.model import FollowUpRules
-from leads.usecases.log_follow_up import FollowUpDraft
+from leads.model import FollowUp, FollowUpRules
 from leads.usecases.update_follow_up_rules import RULES_NAME
 
 _METHODS = {name.removeprefix("FOLLOW_UP_METHOD_"): number for name, number in follow_up_pb2.FollowUpMethod.items()}
@@ -29,7 +30,8 @@ def follow_up_to_proto(row: Any) -> follow_up_pb2.FollowUp:
     """A follow-up, from an entity or a row of its columns."""
     return follow_up_pb2.FollowUp(
         name=f"followUps/{row.id}",
-        customer=f"customers/{row.customer_id}",
+        customer=make_name("customers", row.customer_id),
+        lead=make_name("leads", row.lead_id),
         method=_METHODS[row.method],
         content=row.content,
         contact=make_name("contacts", row.contact_id),
@@ -45,13 +47,20 @@ def follow_up_to_proto(row: Any) -> follow_up_pb2.FollowUp:
         check_in=_check_in_to_proto(CheckIn.from_json(row.check_in)) if row.check_in is not None else None,
         verdict=_VERDICTS[row.verdict or "UNSPECIFIED"],
         verdict_reasons=[_REASONS[reason] for reason in row.verdict_reasons],
+        joint_theatre=row.joint_theatre or "",
+        awaits_acknowledgement=row.awaits_acknowledgement,
+        acknowledge_time=row.acknowledge_time,
+        mentions=[f"users/{key}" for key in row.mentions],
     )
 
 
 def draft_from_proto(follow_up: follow_up_pb2.FollowUp) -> FollowUpDraft:
     """What the author of a follow-up states."""
+    lead_id = parse_optional_name("leads", follow_up.lead, field="lead")
+    parse_customer = parse_name if lead_id is None else parse_optional_name
     return FollowUpDraft(
-        customer_id=parse_name("customers", follow_up.customer, field="customer"),
+        customer_id=parse_customer("customers", follow_up.customer, field="customer"),
+        lead_id=lead_id,
         method=_NAMES.get(follow_up.method, str(follow_up.method)),
         content=follow_up.content,
         contact_id=parse_optional_name("contacts", follow_up.contact, field="contact"),
@@ -60,7 +69,16 @@ def draft_from_proto(follow_up: follow_up_pb2.FollowUp) -> FollowUpDraft:
         duration_seconds=follow_up.duration_seconds or None,
         inbound=follow_up.inbound,
         check_in=_check_in(follow_up.check_in) if follow_up.HasField("check_in") else None,
+        mentions=tuple(parse_name("users", name, field="mentions") for name in follow_up.mentions),
     )
+
+
+def outcome_to_proto(outcome: FollowUp | DomainError) -> follow_up_service_pb2.FollowUpOutcome:
+    """What came of logging a follow-up."""
+    if isinstance(outcome, FollowUp):
+        return follow_up_service_pb2.FollowUpOutcome(follow_up=follow_up_to_proto(outcome))
+    fault = outcome.violations[0] if isinstance(outcome, Invalid) and outcome.violations else outcome
+    return follow_up_service_pb2.FollowUpOutcome(reason=fault.reason, field=fault.field, message=fault.message)
 
 
 def rules_to_proto(kept: FollowUpRules) -> follow_up_pb2.FollowUpRules:

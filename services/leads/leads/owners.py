@@ -18,7 +18,7 @@ class Owner:
     department_path: str | None
 
 
-def find_owner(session: ServiceSession, user_id: UUID) -> Owner:
+def find_owner(session: ServiceSession, user_id: UUID, *, field: str = "owner") -> Owner:
     """The user as an owner. Raises Invalid UNKNOWN_OWNER or INACTIVE_OWNER.
 
     The user is share-locked until the transaction ends: see `learn_organisation`.
@@ -26,13 +26,13 @@ def find_owner(session: ServiceSession, user_id: UUID) -> Owner:
     user = session.scalars(select(KnownUser).where(KnownUser.id == user_id).with_for_update(read=True)).first()
     if user is None:
         if user_id != session.caller.user_id:
-            raise Invalid("UNKNOWN_OWNER", "there is no such user", field="owner")
+            raise Invalid("UNKNOWN_OWNER", "there is no such user", field=field)
         # A user who was created a moment ago, and whose event is still on its way.
         return Owner(user_id, session.caller.department_path or None)
     if user.partner_id is not None:
-        raise Invalid("UNKNOWN_OWNER", "a partner's user cannot own leads; name an employee", field="owner")
+        raise Invalid("UNKNOWN_OWNER", "a partner's user cannot be given work; name an employee", field=field)
     if not user.active:
-        raise Invalid("INACTIVE_OWNER", "this user may not sign in and cannot be given leads", field="owner")
+        raise Invalid("INACTIVE_OWNER", "this user may not sign in and cannot be given work", field=field)
     return Owner(user.id, user.department_path)
 
 

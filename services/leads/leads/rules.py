@@ -31,16 +31,25 @@ LEAD_RULES: Mapping[str, Rule] = {
     "credit_code": credit_code,
     "source": partial(optional_text, maximum=100),
     "channel": partial(optional_text, maximum=100),
+    "source_detail": partial(optional_text, maximum=200),
+    "medium": partial(optional_text, maximum=100),
+    "campaign": partial(optional_text, maximum=200),
+    "campaign_term": partial(optional_text, maximum=200),
+    "campaign_content": partial(optional_text, maximum=200),
+    "landing_page": partial(optional_text, maximum=2_000),
+    "external_id": partial(optional_text, maximum=200),
     "industry": partial(optional_text, maximum=100),
     "province": partial(optional_text, maximum=100),
     "city": partial(optional_text, maximum=100),
-    "requirement": partial(optional_text, maximum=MAX_TEXT),
-    "remark": partial(optional_text, maximum=MAX_TEXT),
+    "requirement": partial(optional_text, maximum=MAX_TEXT, lines=True),
+    "remark": partial(optional_text, maximum=MAX_TEXT, lines=True),
     "status": status,
+    "status_reason": partial(optional_text, maximum=40),
+    "status_note": partial(optional_text, maximum=500, lines=True),
 }
 """The rule of each field that a caller states."""
 
-REASON_RULES: Mapping[str, Rule] = {"reason": partial(required_text, maximum=500)}
+REASON_RULES: Mapping[str, Rule] = {"reason": partial(required_text, maximum=500, lines=True)}
 """The same for a refusal."""
 
 

@@ -1,6 +1,6 @@
 """A migrated database per module, emptied before each test."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -9,18 +9,16 @@ import pytest
 from chassis.callers import service_caller
 from chassis.clock import FixedClock
 from chassis.db import Database
-from chassis.errors import NotFound
+from chassis.encryption import DataKeys, new_key
 from chassis.names import new_id
 from chassis.testing import make_caller
+from chassis.testing.databases import Emptying
 from chassis.testing.plugin import MakeDatabase
 from leads.main import SERVICE
 from leads.usecases.learn_customers import CustomerFacts, learn_customers
 from sqlalchemy import text
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
-TABLES = (
-    "lead, follow_up, follow_up_rules, known_customer, known_user, known_department, outbox, audit_entry, record_share"
-)
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +27,27 @@ def clock() -> FixedClock:
 
 
 @pytest.fixture(scope="module")
-def module_database(make_database: MakeDatabase, clock: FixedClock) -> Iterator[Database]:
-    database = Database("leads", make_database("leads", SERVICE.migrations), clock=clock)
-    yield database
+def fresh(make_database: MakeDatabase, clock: FixedClock) -> Iterator[tuple[Database, Emptying]]:
+    keys = DataKeys.parse(f"test:{new_key()}")
+    database = Database("leads", make_database("leads", SERVICE.migrations), clock=clock, data_keys=keys)
+    with database.engine.connect() as connection:
+        emptying = Emptying(connection)
+    yield database, emptying
     database.dispose()
 
 
+@pytest.fixture(scope="module")
+def module_database(fresh: tuple[Database, Emptying]) -> Database:
+    return fresh[0]
+
+
 @pytest.fixture
-def database(module_database: Database, clock: FixedClock) -> Database:
+def database(fresh: tuple[Database, Emptying], clock: FixedClock) -> Database:
+    database, emptying = fresh
     clock.set(NOON)
-    with module_database.engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {TABLES} RESTART IDENTITY"))
-    return module_database
+    with database.engine.begin() as connection:
+        emptying.empty(connection)
+    return database
 
 
 class Directory:
@@ -48,11 +55,13 @@ class Directory:
 
     def __init__(self) -> None:
         self.owners: dict[UUID, UUID | None] = {}
+        self.phones: list[str] = []
 
-    def owner_of(self, customer_id: UUID) -> UUID | None:
-        if customer_id not in self.owners:
-            raise NotFound("CUSTOMER_NOT_FOUND", "no such customer")
-        return self.owners[customer_id]
+    def owners_of(self, customer_ids: Collection[UUID]) -> dict[UUID, UUID | None]:
+        return {key: owner for key, owner in self.owners.items() if key in customer_ids}
+
+    def phones_of(self, customer_id: UUID) -> list[str]:
+        return self.phones
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from chassis.callers import Reach
 from chassis.names import new_id
 from chassis.testing.edge import running
-from crm.customers.v1 import customer_pb2, customer_service_pb2_grpc
+from crm.customers.v1 import customer_pb2, customer_service_pb2, customer_service_pb2_grpc
 from crm.leads.v1 import follow_up_pb2, follow_up_service_pb2, follow_up_service_pb2_grpc
 from leads.main import SERVICE
 
@@ -24,11 +24,10 @@ class OneCustomer(customer_service_pb2_grpc.CustomerServiceServicer):
         self.owner = new_id()
         self.tokens = []
 
-    def GetCustomer(self, request, context):
+    def BatchGetCustomers(self, request, context):
         self.tokens.append(dict(context.invocation_metadata()).get("authorization"))
-        if request.name != self.name:
-            context.abort(grpc.StatusCode.NOT_FOUND, "no")
-        return customer_pb2.Customer(name=self.name, owner=f"users/{self.owner}")
+        found = [customer_pb2.Customer(name=self.name, owner=f"users/{self.owner}")] * (self.name in request.names)
+        return customer_service_pb2.BatchGetCustomersResponse(customers=found)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +53,7 @@ def edge(make_database, customers):
 def call(edge, customers):
     stub = follow_up_service_pb2_grpc.FollowUpServiceStub(edge.channel)
     metadata = edge.metadata_for(customers.owner, "r/", GRANTS)
-    return lambda method, request: getattr(stub, method)(request, metadata=metadata, timeout=10)
+    return lambda method, request: getattr(stub, method)(request, metadata=metadata, timeout=30)
 
 
 def draft(customer, **values):
@@ -89,6 +88,24 @@ def test_calls_that_cannot_be_served_are_refused(call, customers):
     assert code_of(call, "LogFollowUp", draft(customers.name, method=77)) == "INVALID_ARGUMENT"
     missing = follow_up_service_pb2.GetFollowUpRequest(name=f"followUps/{new_id()}")
     assert code_of(call, "GetFollowUp", missing) == "NOT_FOUND"
+
+
+def test_several_are_logged_each_by_itself_and_once(call, customers):
+    given = [draft(customers.name, content=text).follow_up for text in ("谈妥", "", "客户说下周定")]
+    given += [draft(f"customers/{new_id()}").follow_up, draft("customers/1").follow_up]
+    request = follow_up_service_pb2.BatchLogFollowUpsRequest(follow_ups=given, request_id=str(uuid4()))
+    answer = call("BatchLogFollowUps", request)
+    told = [(one.follow_up.content, one.reason, one.field) for one in answer.outcomes]
+    assert told == [
+        ("谈妥", "", ""),
+        ("", "REQUIRED", "content"),
+        ("客户说下周定", "", ""),
+        ("", "CUSTOMER_NOT_FOUND", ""),
+        ("", "INVALID_NAME", "customer"),
+    ]
+    assert call("BatchLogFollowUps", request) == answer
+    empty = follow_up_service_pb2.BatchLogFollowUpsRequest()
+    assert code_of(call, "BatchLogFollowUps", empty) == "INVALID_ARGUMENT"
 
 
 def test_a_customers_service_that_is_down_is_told_as_such(call, customers):

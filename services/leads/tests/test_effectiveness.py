@@ -21,7 +21,7 @@ from leads.effectiveness import (
     shingles,
     similarity,
 )
-from leads.judging import rules_now
+from leads.judging import rules_row
 from leads.usecases.log_follow_up import FollowUpDraft, log_follow_up
 from leads.usecases.update_follow_up_rules import update_follow_up_rules
 
@@ -138,7 +138,9 @@ def test_the_company_sets_the_rules(database, log, known):
         )
         assert kept.version == 1
     with database.read(boss) as session:
-        assert rules_now(session) == replace(RULES, min_call_seconds=120, boilerplate_phrases=("打过了",))
+        assert EffectivenessRules.from_json(rules_row(session).rules) == replace(
+            RULES, min_call_seconds=120, boilerplate_phrases=("打过了",)
+        )
     assert log(boss, known(), "聊了聊", "CALL", duration_seconds=60).verdict == "NOT_EFFECTIVE"
     for caller, changes, etag, error in (
         (boss, {"compare_days": 0}, "", Invalid),

@@ -44,7 +44,9 @@ def leave(database, clock):
         event = Received(new_id(), "crm.identity.v1.OffboardingStarted", "identity", "", clock.now, "", data)
         with database.write(service_caller("leads")) as session:
             subscription(HANDOVER).handle(session, event)
-        while job_process.run_next(SERVICE, SimpleNamespace(database=database, settings=None)):
+        while job_process.run_next(
+            SERVICE, SimpleNamespace(database=database, settings=SimpleNamespace(environment={}))
+        ):
             pass
 
     return deliver

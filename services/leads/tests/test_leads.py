@@ -8,7 +8,7 @@ from chassis.errors import Conflict, Denied, Invalid, NotFound, Stale
 from chassis.names import new_id
 from chassis.testing import make_caller
 from crm.common.v1.filter_pb2 import OPERATOR_EQUAL, Condition, Filter, FilterValue
-from leads import lead_queries
+from leads import lead_queries, rebuilding
 from leads.model import Lead, LeadStatus
 from leads.usecases.create_lead import LeadDraft, create_lead
 from leads.usecases.delete_lead import delete_lead
@@ -96,13 +96,24 @@ def test_leads_are_reached_by_their_owner_in_every_way_alike(database, create):
     lead = create(me, company_name="远景能源有限公司", phones=["021-62881234"])
     for caller, sees in ((me, {lead.id}), (head, {lead.id}), (other, set())):
         assert found(database, caller) == sees
-        for query in ("远景", "yjny", "881234", "远 景"):
+        for query in ("远景", "yjny", "yuanjing", "yuanjingny", "881234", "远 景"):
             assert found(database, caller, query=query) == sees
         with database.read(caller) as session:
             assert {row.id for row in lead_queries.batch_get_leads(session, [lead.id, new_id()])} == sees
             if not sees:
                 with pytest.raises(NotFound):
                     lead_queries.get_lead(session, lead.id)
+
+
+def test_what_was_entered_before_is_found_by_full_pinyin_once_it_is_rebuilt(database, create, monkeypatch):
+    monkeypatch.setattr(rebuilding, "PART", 1)
+    me = make_caller()
+    leads = [create(me, company_name=name) for name in ("远景能源有限公司", "华诚科技有限公司")]
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE lead SET search_text = company_name || '  ', grams = '{}'"))
+    assert found(database, me, query="huacheng") == set()
+    assert (rebuilding.rebuild(database), rebuilding.rebuild(database)) == (2, 0)
+    assert found(database, me, query="huacheng") == {leads[1].id}
 
 
 def test_leads_are_filtered_and_found_by_credit_code(database, create):

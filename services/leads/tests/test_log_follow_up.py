@@ -1,6 +1,6 @@
 """Logging follow-ups and reading them back."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -50,6 +50,7 @@ def test_a_follow_up_is_kept_and_announced(database, log, known, facts, clock):
         ({"content": "x" * 5001}, "content", "TOO_LONG"),
         ({"content": "a\x00b"}, "content", "INVALID_TEXT"),
         ({"occur_time": timedelta(minutes=6)}, "occur_time", "TIME_IN_FUTURE"),
+        ({"occur_time": datetime(1, 1, 1, tzinfo=UTC)}, "occur_time", "OUT_OF_RANGE"),
         ({"next_contact_time": timedelta(hours=-1)}, "next_contact_time", "INVALID_NEXT_CONTACT_TIME"),
     ],
 )

@@ -14,7 +14,7 @@ from crm.common.v1.filter_pb2 import Filter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from leads import lead_queries
-from leads.main import protection
+from leads.servicers import protection
 from leads.usecases.create_lead import LeadDraft, create_lead
 from leads.usecases.decide_registration import approve_lead, reject_lead
 from leads.usecases.delete_lead import delete_lead
@@ -153,7 +153,7 @@ def test_what_nobody_works_on_any_more_can_be_registered_again(database, registe
     clock.set(clock.now + timedelta(seconds=1))
     third = register(a_partner())
     with database.write(employee) as session:
-        update_lead(session, third.id, {"status": "DISQUALIFIED"})
+        update_lead(session, third.id, {"status": "DISQUALIFIED", "status_reason": "SPAM"})
     fourth = register(a_partner())
     with database.write(employee) as session:
         delete_lead(session, fourth.id)

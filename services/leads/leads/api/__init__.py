@@ -2,5 +2,6 @@
 
 from leads.api.follow_ups import FollowUpServicer
 from leads.api.leads import LeadServicer
+from leads.api.promises import PromiseServicer
 
-__all__ = ["FollowUpServicer", "LeadServicer"]
+__all__ = ["FollowUpServicer", "LeadServicer", "PromiseServicer"]

@@ -3,13 +3,18 @@
 from typing import Any
 
 from chassis.calls import Calls
+from chassis.db import ServiceSession
+from chassis.errors import Invalid
 from chassis.masks import changed_paths
 from chassis.names import parse_name
 from crm.leads.v1 import follow_up_pb2, follow_up_service_pb2, follow_up_service_pb2_grpc
 
-from leads import mapping, queries
+from leads import first_pages, mapping, queries
+from leads.drafts import FollowUpDraft
 from leads.judging import rules_row
-from leads.usecases.log_follow_up import Customers, log_follow_up
+from leads.reachable import Customers
+from leads.usecases.log_follow_up import log_follow_up
+from leads.usecases.log_follow_ups import log_follow_ups
 from leads.usecases.update_follow_up_rules import update_follow_up_rules
 
 
@@ -28,7 +33,7 @@ class FollowUpServicer(follow_up_service_pb2_grpc.FollowUpServiceServicer):
         self, request: follow_up_service_pb2.ListFollowUpsRequest, context: Any
     ) -> follow_up_service_pb2.ListFollowUpsResponse:
         with self.calls.read() as session:
-            page = queries.list_follow_ups(
+            page = first_pages.list_follow_ups(
                 session,
                 conditions=request.filter,
                 order_by=request.order_by,
@@ -47,6 +52,17 @@ class FollowUpServicer(follow_up_service_pb2_grpc.FollowUpServiceServicer):
             lambda session: mapping.follow_up_to_proto(log_follow_up(session, draft, self.customers)),
         )
 
+    def BatchLogFollowUps(
+        self, request: follow_up_service_pb2.BatchLogFollowUpsRequest, context: Any
+    ) -> follow_up_service_pb2.BatchLogFollowUpsResponse:
+        stated = list(map(_stated, request.follow_ups))
+
+        def log(session: ServiceSession) -> follow_up_service_pb2.BatchLogFollowUpsResponse:
+            outcomes = map(mapping.outcome_to_proto, log_follow_ups(session, stated, self.customers))
+            return follow_up_service_pb2.BatchLogFollowUpsResponse(outcomes=outcomes)
+
+        return self.calls.write(request, follow_up_service_pb2.BatchLogFollowUpsResponse, log)
+
     def GetFollowUpRules(
         self, request: follow_up_service_pb2.GetFollowUpRulesRequest, context: Any
     ) -> follow_up_pb2.FollowUpRules:
@@ -63,3 +79,10 @@ class FollowUpServicer(follow_up_service_pb2_grpc.FollowUpServiceServicer):
             follow_up_pb2.FollowUpRules,
             lambda session: mapping.rules_to_proto(update_follow_up_rules(session, changes, request.rules.etag)),
         )
+
+
+def _stated(follow_up: follow_up_pb2.FollowUp) -> FollowUpDraft | Invalid:
+    try:
+        return mapping.draft_from_proto(follow_up)
+    except Invalid as fault:
+        return fault

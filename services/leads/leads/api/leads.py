@@ -61,7 +61,7 @@ class LeadServicer(lead_service_pb2_grpc.LeadServiceServicer):
         return lead_service_pb2.CountLeadsResponse(count=count)
 
     def CreateLead(self, request: lead_service_pb2.CreateLeadRequest, context: Any) -> lead_pb2.Lead:
-        draft = lead_draft(request.lead)
+        draft = lead_draft(request.lead, unowned=request.unowned)
         return self._write(request, lambda session: create_lead(session, draft))
 
     def RegisterLead(self, request: lead_service_pb2.RegisterLeadRequest, context: Any) -> lead_pb2.Lead:

@@ -5,12 +5,12 @@ from typing import Any
 from uuid import UUID
 
 from chassis.db import ServiceSession
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from leads.model import KnownCustomer, KnownDepartment, KnownUser, Lead
-
-_ORGANISATION = 0x6F72_6761_6E69_7365
+from leads.locking import change_organisation
+from leads.model import KnownCustomer, KnownDepartment, KnownTheatre, KnownUser, Lead, WaitingLead
+from leads.subjects import follow_assignees
 
 
 def learn_user(
@@ -27,7 +27,7 @@ def learn_user(
 
     The user is locked before the customers, and `learn_customers` share-locks it, so that no customer is missed.
     """
-    _one_at_a_time(session)
+    change_organisation(session)
     # Events of a user and of a department come in no common order, so the department's own word on its path counts.
     path = session.scalar(select(KnownDepartment.path).where(KnownDepartment.id == department_id)) or department_path
     place = {"department_id": department_id, "department_path": path}
@@ -37,16 +37,22 @@ def learn_user(
 
 
 def learn_department(
-    session: ServiceSession, department_id: UUID, version: int, path: str, *, theatre: bool = False
+    session: ServiceSession,
+    department_id: UUID,
+    version: int,
+    path: str,
+    *,
+    theatre: bool = False,
+    head_id: UUID | None = None,
 ) -> None:
-    """Note a department's path, and whether it is a theatre. Its users, their customers and leads get the path.
+    """Note a department's path and head, and whether it is a theatre. Its users, their customers and leads, and the
+    leads of the pool that it looks after get the path.
 
     An older version changes nothing. A department below one that moved has an event of its own.
     """
-    _one_at_a_time(session)
-    if not _newer(
-        session, KnownDepartment, {"id": department_id, "version": version, "path": path, "theatre": theatre}
-    ):
+    change_organisation(session)
+    values = {"id": department_id, "version": version, "path": path, "theatre": theatre, "head_id": head_id}
+    if not _newer(session, KnownDepartment, values):
         return
     users = session.scalars(
         update(KnownUser)
@@ -56,19 +62,33 @@ def learn_department(
         .execution_options(synchronize_session=False)
     ).all()
     _move(session, users, path)
+    _move_pool(session, department_id, path)
+
+
+def _move_pool(session: ServiceSession, department_id: UUID, path: str) -> None:
+    """Put the leads where the department is that looks after them because nobody owns them."""
+    pooled = select(WaitingLead.lead_id).where(WaitingLead.fallback_department_id == department_id)
+    session.execute(
+        update(Lead)
+        .where(Lead.id.in_(pooled), Lead.owner_id.is_(None), Lead.owner_department_path.is_distinct_from(path))
+        .values(owner_department_path=path)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def forget_department(session: ServiceSession, department_id: UUID) -> None:
     """Forget a department that was deleted. Nobody belonged to it any more."""
-    _one_at_a_time(session)
+    change_organisation(session)
     session.execute(delete(KnownDepartment).where(KnownDepartment.id == department_id))
 
 
 def _move(session: ServiceSession, users: Sequence[UUID], path: str | None) -> None:
-    """Put customers and leads where the users are. That is derived, so it is no change of the leads' own version."""
-    unowned = and_(Lead.owner_id.is_(None), Lead.registrant_id.in_(users))
+    """Put customers, leads and work where the users are. That is derived, so it changes no version."""
+    pooled = select(WaitingLead.lead_id).where(WaitingLead.fallback_department_id.is_not(None))
+    unowned = and_(Lead.owner_id.is_(None), Lead.registrant_id.in_(users), Lead.id.not_in(pooled))
     of_users: list[tuple[Any, ColumnElement[bool]]] = [
         (KnownCustomer, KnownCustomer.owner_id.in_(users)),
+        (KnownTheatre, KnownTheatre.owner_id.in_(users)),
         (Lead, or_(Lead.owner_id.in_(users), unowned)),
     ]
     for entity, theirs in of_users:
@@ -78,11 +98,7 @@ def _move(session: ServiceSession, users: Sequence[UUID], path: str | None) -> N
             .values(owner_department_path=path)
             .execution_options(synchronize_session=False)
         )
-
-
-def _one_at_a_time(session: ServiceSession) -> None:
-    """Let no two changes of the organisation miss each other: each would rewrite paths by what it saw."""
-    session.execute(select(func.pg_advisory_xact_lock(_ORGANISATION)))
+    follow_assignees(session, users, path)
 
 
 def _newer(session: ServiceSession, entity: Any, values: dict[str, Any]) -> bool:

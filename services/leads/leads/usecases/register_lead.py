@@ -19,8 +19,9 @@ def register_lead(session: ServiceSession, draft: LeadDraft, protection: timedel
     """
     if session.caller.partner_id is None:
         raise Denied("PARTNERS_ONLY", "only partners register leads; create the lead instead")
-    if draft.owner_id is not None or "status" in draft.values:
-        field = "owner" if draft.owner_id is not None else "status"
+    decided = [field for field in ("status", "external_id") if field in draft.values]
+    if draft.owner_id is not None or decided:
+        field = "owner" if draft.owner_id is not None else decided[0]
         raise Invalid(
             "NOT_FOR_PARTNERS", "this is decided when the registration is approved; leave it out", field=field
         )

@@ -1,4 +1,4 @@
-"""What becomes of planned contacts when a customer goes back to a pool."""
+"""What becomes of the owner's planned contacts when a customer goes back to a pool. Those of theatres go on."""
 
 from collections.abc import Collection
 from uuid import UUID
@@ -7,6 +7,7 @@ from chassis.db import ServiceSession
 from sqlalchemy import update
 
 from leads.model import FollowUp
+from leads.theatres import of_owner
 
 
 def close_plans(session: ServiceSession, customers: Collection[UUID]) -> None:
@@ -21,5 +22,5 @@ def leave_plans_to_next_owner(session: ServiceSession, customers: Collection[UUI
 
 def _settle(session: ServiceSession, customers: Collection[UUID], values: dict[str, bool]) -> None:
     if customers:
-        planned = update(FollowUp).where(FollowUp.customer_id.in_(customers), FollowUp.reminder_open)
+        planned = update(FollowUp).where(FollowUp.customer_id.in_(customers), FollowUp.reminder_open, of_owner())
         session.execute(planned.values(**values).execution_options(synchronize_session=False))

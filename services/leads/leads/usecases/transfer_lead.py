@@ -10,6 +10,7 @@ from leads.facts import snapshot
 from leads.lead_queries import lock_lead
 from leads.model import Lead
 from leads.owners import find_owner, set_owner
+from leads.told import lead_title_for
 from leads.usecases.update_lead import announce
 
 
@@ -25,6 +26,6 @@ def transfer_lead(session: ServiceSession, lead_id: UUID, owner_id: UUID, *, eta
     set_owner(lead, owner)
     announce(session, lead, before, "lead.transfer")
     if owner_id != session.caller.user_id:
-        params = {"lead_name": lead.title, "actor": session.caller.subject}
+        params = {"lead_name": lead_title_for(session, owner_id, lead), "actor": session.caller.subject}
         notifications.notify(session, owner_id, "LEAD_ASSIGNED", lead.name, params)
     return lead

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from chassis import audit
+from chassis import audit, locks
 from chassis.db import ServiceSession
-from chassis.errors import Denied
 from chassis.etags import check_etag
-from sqlalchemy import func, select
 
 from leads.effectiveness import EffectivenessRules
 from leads.judging import rules_row
@@ -21,9 +19,8 @@ RULES_NAME = "followUpRules"
 
 def update_follow_up_rules(session: ServiceSession, changes: Mapping[str, Any], etag: str) -> FollowUpRules:
     """Change some of the rules, for follow-ups logged from now on. Raises Denied SCOPE_TOO_NARROW, Invalid or Stale."""
-    if not session.caller.scope(PERMISSION).everything:
-        raise Denied("SCOPE_TOO_NARROW", f"this needs the permission {PERMISSION} with the scope ALL")
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(RULES_NAME, 0))))
+    session.caller.require_everything(PERMISSION)
+    locks.hold(session, RULES_NAME)
     kept = rules_row(session, lock=True)
     check_etag(etag, kept.version)
     before = EffectivenessRules.from_json(kept.rules)

@@ -1,0 +1,1 @@
+"""Assignment of leads by rules: see the README."""

@@ -1,0 +1,1 @@
+"""Rules that people make for themselves: when, if, then."""

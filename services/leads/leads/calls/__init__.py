@@ -1,0 +1,1 @@
+"""Telephone calls: dialled, told of by the telephone system, matched, and counted."""
