@@ -1,22 +1,26 @@
 """The gateway as an ASGI application: what is served where, and what lives as long as the process."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import orjson
 from chassis import telemetry
+from chassis.metrics import Monitor
 from chassis.origins import Origin
 from crm.identity.v1 import auth_service_pb2
 from prometheus_client import REGISTRY, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from gateway import downloads
+from gateway import calendar_feeds, call_events, capture, downloads
 from gateway.calls import Calls
 from gateway.console import console_page
 from gateway.context import Context
@@ -32,6 +36,8 @@ from gateway.websocket import GraphQLOverWebSocket
 
 KEYS_SECONDS = 60.0
 """How long the public keys are kept before identity is asked again."""
+LOOP_SECONDS = 5.0
+"""An event loop that does not turn for so long is stuck."""
 
 
 class Gateway:
@@ -46,6 +52,8 @@ class Gateway:
         self._services: Services | None = None
         self._seen: set[str] = set()
         self._keys, self._keys_read = b"", 0.0
+        self.draining = False
+        """Whether the process was told to stop: it is not ready, and keeps no connection open for another request."""
 
     @property
     def services(self) -> Services:
@@ -56,12 +64,17 @@ class Gateway:
     @asynccontextmanager
     async def running(self, app: Starlette) -> AsyncIterator[None]:
         """Connect for as long as the application runs."""
-        self._services = Services(self.settings.targets, self.settings.process.gateway_secret)
+        self._services = Services(self.settings.process, self.settings.targets)
         self._services.states()
         self.listener.start()
+        monitor = self._monitor()
+        if monitor:
+            monitor.start()
         try:
             yield
         finally:
+            if monitor:
+                monitor.stop()
             await self.listener.stop()
             await self._services.close()
             telemetry.flush()
@@ -86,11 +99,31 @@ class Gateway:
 
     async def ready(self, request: Request) -> Response:
         """Ready once every service was reached. A service that goes away later is answered for, not waited for."""
+        states, missing = await self._reached()
+        body = orjson.dumps({"ready": not missing and not self.draining, "services": states})
+        return Response(body, 503 if missing or self.draining else 200, media_type="application/json")
+
+    async def _reached(self) -> tuple[dict[str, str], set[str]]:
+        """The states of the connections, and the services that were never reached."""
         states = self.services.states()
         self._seen |= {service for service, state in states.items() if state == "READY"}
-        ready = self._seen >= set(states)
-        body = orjson.dumps({"ready": ready, "services": states})
-        return Response(body, 200 if ready else 503, media_type="application/json")
+        return states, set(states) - self._seen
+
+    def _monitor(self) -> Monitor | None:
+        """What answers probes from a thread of its own, on a port that is not public."""
+        if not self.settings.process.monitor:
+            return None
+        loop = asyncio.get_running_loop()
+
+        def missing() -> str:
+            return ", ".join(sorted(asyncio.run_coroutine_threadsafe(self._reached(), loop).result(LOOP_SECONDS)[1]))
+
+        def turning() -> str:
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(LOOP_SECONDS)
+            return ""
+
+        ready = {"services": missing, "draining": lambda: "the gateway is stopping" if self.draining else ""}
+        return Monitor(self.settings.process.monitor, ready, {"event loop": turning})
 
 
 def make_app(settings: GatewaySettings) -> Starlette:
@@ -103,38 +136,54 @@ def make_app(settings: GatewaySettings) -> Starlette:
     async def graphql_socket(socket: WebSocket) -> None:
         await gateway.websocket.serve(socket)
 
-    async def import_errors(request: Request) -> Response:
-        return await downloads.import_errors(request, gateway.services)
+    def served(answer: Callable[[Request, Services], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        async def serve(request: Request) -> Response:
+            return await answer(request, gateway.services)
 
-    async def export_file(request: Request) -> Response:
-        return await downloads.export_file(request, gateway.services)
-
-    async def personal_data(request: Request) -> Response:
-        return await downloads.personal_data(request, gateway.services)
-
-    async def batch_errors(request: Request) -> Response:
-        return await downloads.batch_errors(request, gateway.services)
-
-    async def logo(request: Request) -> Response:
-        return await downloads.logo(request, gateway.services)
+        return serve
 
     routes = [
-        Route("/", _home),
+        # They are tried one after the other, and this one is asked for most.
         Route("/graphql", graphql, methods=["GET", "POST"]),
         WebSocketRoute("/graphql", graphql_socket),
-        Route("/files/importErrors/{key}", import_errors),
-        Route("/files/exports/{key}", export_file),
-        Route("/files/batchErrors/{key}", batch_errors),
-        Route("/files/personalData/{key}", personal_data),
-        Route("/files/organisation/logo", logo),
+        Route("/", _home),
+        Route("/capture/confirm", served(capture.confirm), methods=["GET", "POST"]),
+        Route("/capture/{key}", served(capture.submit), methods=["POST"]),
+        Route("/capture/{key}", served(capture.preflight), methods=["OPTIONS"]),
+        Route("/files/importErrors/{key}", served(downloads.import_errors)),
+        Route("/files/leadImportErrors/{key}", served(downloads.lead_import_errors)),
+        Route("/files/exports/{key}", served(downloads.export_file)),
+        Route("/files/workExports/{key}", served(downloads.work_export)),
+        Route("/calls/events", served(call_events.receive), methods=["POST"]),
+        Route("/files/visitPhotos/{key}", served(downloads.visit_photo)),
+        Route("/files/batchErrors/{key}", served(downloads.batch_errors)),
+        Route("/files/personalData/{key}", served(downloads.personal_data)),
+        Route("/files/organisation/logo", served(downloads.logo)),
+        Route(calendar_feeds.PATH, served(calendar_feeds.calendar_feed)),
         Route("/.well-known/jwks.json", gateway.key_set),
         Route("/livez", _alive),
         Route("/readyz", gateway.ready),
-        Route("/metrics", _metrics),
     ]
-    app = Starlette(routes=routes, lifespan=gateway.running)
+    if not settings.process.monitor:
+        routes.append(Route("/metrics", _metrics))
+    app = Starlette(routes=routes, lifespan=gateway.running, middleware=[Middleware(_LastRequest, gateway=gateway)])
     app.state.gateway = gateway
     return app
+
+
+class _LastRequest:
+    """Asks clients to connect anew, to another process, once this one was told to stop."""
+
+    def __init__(self, app: ASGIApp, gateway: Gateway) -> None:
+        self._app, self._gateway = app, gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def parting(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._gateway.draining:
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            await send(message)
+
+        await self._app(scope, receive, parting if scope["type"] == "http" else send)
 
 
 async def _home(request: Request) -> Response:

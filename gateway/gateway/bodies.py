@@ -41,7 +41,7 @@ async def operation_in(request: HttpRequest) -> AsyncIterator[Request]:
         return
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "application/json":
-        yield to_request(_parse(await _read(request, JSON_BYTES)))
+        yield to_request(_parse(await read_body(request, JSON_BYTES)))
     elif media_type == "multipart/form-data":
         if not any(request.headers.get(name) for name in PREFLIGHT):
             error = Invalid("PREFLIGHT_REQUIRED", f"send the header {PREFLIGHT[0]} with a form")
@@ -98,7 +98,8 @@ def _parse(body: bytes) -> object:
         raise bad_request("the body must be JSON in UTF-8") from None
 
 
-async def _read(request: HttpRequest, limit: int) -> bytes:
+async def read_body(request: HttpRequest, limit: int) -> bytes:
+    """The body of a request. Raises Refusal if it is longer than the limit."""
     await _check_length(request, limit)
     parts, size = [], 0
     async for part in request.stream():

@@ -1,5 +1,6 @@
 """Filters and orders as clients write them, by the names of the schema, for the services."""
 
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
@@ -92,6 +93,12 @@ def to_fields(given: list[str] | None, record: Descriptor) -> list[str]:
     return [_field(field, names) for field in given or ()]
 
 
+def to_paths(given: list[str], record: Descriptor) -> list[str]:
+    """The same as the services write them in masks, where a company's own field is `custom_fields.{key}`."""
+    names = _names(record) | dict.fromkeys(("custom", "custom_fields"), "custom_fields")
+    return [_field(field, names) for field in given]
+
+
 def _filter(given: FilterInput, names: dict[str, str], depth: int) -> filter_pb2.Filter:
     if depth > MAX_DEPTH:
         raise Invalid("FILTER_TOO_DEEP", "nest the filter less deeply", field="filter")
@@ -124,6 +131,7 @@ def _value(value: object) -> filter_pb2.FilterValue:
     return filter_pb2.FilterValue(text=str(value))
 
 
+@cache
 def _names(record: Descriptor) -> dict[str, str]:
     """Name in the schema, in snake case → field of the message, for names that differ."""
     return _SPECIAL | {reference_name(field.name): field.name for field in record.fields}

@@ -1,5 +1,6 @@
 """How the parts of a contract are called in the schema, and what their comments say of them."""
 
+import re
 from collections.abc import Collection, Mapping
 from enum import Enum
 from importlib.resources import files
@@ -26,6 +27,10 @@ _SCALARS: dict[int, object] = {
 _COUNTS = ("row", "rows", "count")
 """Endings of the names of 64-bit fields that no file or list can push past 32 bits."""
 _RENAMED = {"name": "id", "display_name": "name"}
+_ARGUMENTS = {"names": "ids", "page_token": "after", "page_size": "first", "participants": "participant_ids"}
+"""Fields of requests whose arguments the schema calls otherwise."""
+
+_COMPOUND = re.compile(r"`([a-z]+(?:_[a-z]+)+)`")
 
 _comments: dict[str, str] = orjson.loads((files("crm") / "descriptions.json").read_bytes())
 _enums: dict[str, type[Enum]] = {}
@@ -41,12 +46,15 @@ def descriptor_of(message_type: type[Message]) -> Descriptor:
 
 
 def comment_on(descriptor: Descriptor | EnumDescriptor, part: str = "") -> str | None:
-    """What the contract says of a message or enum, or of a field or value in it; enum values as the schema has them."""
+    """What the contract says of a message or enum, or of a field or value in it; enum values and the message's own
+    fields as the schema has them."""
     text = _comments.get(f"{descriptor.full_name}.{part}" if part else descriptor.full_name)
-    if text is not None:
-        for enum in descriptor.file.enum_types_by_name.values():
-            text = text.replace(_prefix(enum), "")
-    return text
+    if text is None:
+        return None
+    for enum in descriptor.file.enum_types_by_name.values():
+        text = text.replace(_prefix(enum), "")
+    own = descriptor.fields_by_name if isinstance(descriptor, Descriptor) else {}
+    return _COMPOUND.sub(lambda found: f"`{camel(found[1])}`" if found[1] in own else found[0], text)
 
 
 def _prefix(enum: EnumDescriptor) -> str:
@@ -62,14 +70,18 @@ def attribute_of(field: str, *, rename: Mapping[str, str], references: Collectio
 
 
 def public_name(field: str, *, last: bool) -> str:
-    """What a step in the path of a field is called in the schema. Only the last step can be a reference."""
-    if last and field in _references:
-        return camel(reference_name(field))
-    return camel(_RENAMED.get(field, field))
+    """What a step in the path of a field, such as `names[2]`, is called in the schema. Only the last step can be a
+    reference."""
+    name, bracket, place = field.partition("[")
+    if last:
+        name = reference_name(name) if name in _references else _ARGUMENTS.get(name, name)
+    return f"{camel(_RENAMED.get(name, name))}{bracket}{place}"
 
 
 def reference_name(field: str) -> str:
-    """What the id in a reference field is called: `owner` → `owner_id`, `roles` → `role_ids`."""
+    """What ids in a reference field are called: `owner` → `owner_id`, `roles` → `role_ids`, `entries` → `entry_ids`."""
+    if field.endswith("ies"):
+        return f"{field[:-3]}y_ids"
     return f"{field[:-1]}_ids" if field.endswith("s") else f"{field}_id"
 
 
@@ -92,11 +104,6 @@ def scalar_of(field: FieldDescriptor, *, reference: bool = False) -> object:
     if found is None:
         raise TypeError(f"{field.full_name} has a type that the schema has no scalar for")
     return int if found is BigInt and field.name.endswith(_COUNTS) else found
-
-
-def is_map(field: FieldDescriptor) -> bool:
-    """Whether a field is a `map<…>`."""
-    return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
 def enum_of(descriptor: EnumDescriptor) -> type[Enum]:

@@ -11,7 +11,8 @@ What a message cannot say (computed fields, lists from other services) is writte
 The rules: `name` becomes `id`, `display_name` becomes `name`, the rest goes from snake to camel case. A text that
 is empty, a message that is not set and an unspecified enum value are null, unless the field is `required`. Enum
 values lose their prefix. A reference `owner` becomes `ownerId`, and `owner` is the record it leads to. A field that
-roles can hide is null where it is hidden, lists and numbers too, so it cannot be `required`.
+roles can hide is null where it is hidden, lists and numbers too, so it cannot be `required`. A `message` beside its
+`reason` is told in the language of the caller.
 """
 
 import inspect
@@ -25,13 +26,28 @@ from typing import Any, Generic, TypeVar
 import strawberry
 from chassis.concealment import HIDDEN_FIELDS
 from chassis.entities import entity_of, protection_of, restrictable
+from chassis.message_parts import is_map
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from gateway.contracts import TEXT, attribute_of, comment_on, descriptor_of, enum_of, is_map, public_name, scalar_of
+from gateway.context import Info
+from gateway.contracts import (
+    TEXT,
+    attribute_of,
+    camel,
+    comment_on,
+    descriptor_of,
+    enum_of,
+    public_name,
+    scalar_of,
+)
+from gateway.locales import translate
 from gateway.relations import relation
+
+_TOLD = {"message": "reason", "failure_message": "failure_reason"}
+"""Fields in which a service says something in English, and those with the reason."""
 
 M = TypeVar("M", bound=Message)
 C = TypeVar("C")
@@ -57,6 +73,7 @@ class _Output:
 
 
 _types: dict[str, type[Any]] = {}
+_sources: dict[type[Any], Mapping[str, str]] = {}
 
 
 def derive(
@@ -77,17 +94,25 @@ def derive(
     check_nullable(descriptor, required)
 
     def decorate(cls: type[C]) -> type[C]:
-        outputs = {
-            attribute_of(field.name, rename=renamed, references=references): _output(
-                descriptor, field, required=field.name in required, reference=field.name in references
-            )
+        shown = {
+            attribute_of(field.name, rename=renamed, references=references): field
             for field in descriptor.fields
             if field.name not in hide
         }
+        outputs = {
+            attribute: _output(descriptor, field, required=field.name in required, reference=field.name in references)
+            for attribute, field in shown.items()
+            if not _is_told(descriptor, field)
+        }
+        for attribute, part in shown.items():
+            if _is_told(descriptor, part):
+                setattr(cls, attribute, _told(descriptor, part, required=part.name in required))
         for field, collection in references.items():
             many = descriptor.fields_by_name[field].is_repeated
             setattr(cls, field, relation(collection, field, many=many, description=comment_on(descriptor, field)))
         _types[descriptor.full_name] = cls
+        read_off = {camel(attribute): field.name for attribute, field in shown.items()}
+        _sources[cls] = read_off | {camel(field): field for field in references}
         _build(cls, outputs, comment_on(descriptor))
         return cls
 
@@ -136,6 +161,33 @@ def type_of(descriptor: Descriptor) -> type[Any]:
         plain: type[Any] = type(descriptor.name, (Record,), {"__module__": __name__})
         found = derive(GetMessageClass(descriptor))(plain)
     return found
+
+
+def sources_of(cls: type[Any]) -> Mapping[str, str]:
+    """Of a derived type: the fields, as the schema calls them, that take nothing but a field of the message, and that
+    field."""
+    return _sources[cls]
+
+
+def _is_told(message: Descriptor, field: FieldDescriptor) -> bool:
+    """Whether a field holds the words for a reason that stands beside it."""
+    reason = message.fields_by_name.get(_TOLD.get(field.name, ""))
+    return reason is not None and bool(reason.type == field.type == TEXT)
+
+
+def _told(message: Descriptor, field: FieldDescriptor, *, required: bool) -> Any:
+    name, reason = field.name, _TOLD[field.name]
+
+    def tell(self: Any, info: Info) -> Any:
+        # What was told before may be kept by its reason alone.
+        words = translate(info.context.locale, getattr(self.wire, reason), getattr(self.wire, name), {})
+        return words if words or required else None
+
+    return strawberry.field(
+        resolver=tell,
+        graphql_type=str if required else str | None,
+        description=comment_on(message, name),
+    )
 
 
 def _output(message: Descriptor, field: FieldDescriptor, *, required: bool, reference: bool) -> _Output:

@@ -10,15 +10,19 @@ from chassis import telemetry
 from crm.common.v1 import job_pb2, personal_data_part_service_pb2
 from crm.customers.v1 import customer_batch_service_pb2, transfer_service_pb2
 from crm.identity.v1 import organisation_service_pb2, personal_data_pb2, personal_data_service_pb2
+from crm.leads.v1 import lead_transfer_service_pb2, visit_service_pb2, work_log_service_pb2
+from graphql import GraphQLError
 from opentelemetry.trace import SpanKind
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from gateway.bodies import Refusal
 from gateway.calls import Calls
-from gateway.errors import described
+from gateway.errors import described, formatted
 from gateway.failures import CallFailed
 from gateway.http import origin_of
 from gateway.locales import locale_of
+from gateway.refused_rows import told
 from gateway.services import Services
 
 DOWNLOAD_SECONDS = 600.0
@@ -41,7 +45,19 @@ async def import_errors(request: Request, services: Services) -> Response:
 
     def chunks(calls: Calls, key: str) -> Chunks:
         wanted = transfer_service_pb2.DownloadImportErrorsRequest(name=f"importJobs/{key}")
-        return calls.download(services.transfers.DownloadImportErrors, wanted, seconds=DOWNLOAD_SECONDS)
+        found = calls.download(services.transfers.DownloadImportErrors, wanted, seconds=DOWNLOAD_SECONDS)
+        return told(found, _locale(request))
+
+    return await _download(request, services, chunks)
+
+
+async def lead_import_errors(request: Request, services: Services) -> Response:
+    """The refused rows of an import of leads."""
+
+    def chunks(calls: Calls, key: str) -> Chunks:
+        wanted = lead_transfer_service_pb2.DownloadLeadImportErrorsRequest(name=f"leadImportJobs/{key}")
+        found = calls.download(services.lead_transfers.DownloadLeadImportErrors, wanted, seconds=DOWNLOAD_SECONDS)
+        return told(found, _locale(request))
 
     return await _download(request, services, chunks)
 
@@ -52,6 +68,16 @@ async def export_file(request: Request, services: Services) -> Response:
     def chunks(calls: Calls, key: str) -> Chunks:
         wanted = transfer_service_pb2.DownloadExportRequest(name=f"exportJobs/{key}")
         return calls.download(services.transfers.DownloadExport, wanted, seconds=DOWNLOAD_SECONDS)
+
+    return await _download(request, services, chunks)
+
+
+async def work_export(request: Request, services: Services) -> Response:
+    """The file of a finished export of the work log."""
+
+    def chunks(calls: Calls, key: str) -> Chunks:
+        wanted = work_log_service_pb2.DownloadWorkExportRequest(name=f"workExports/{key}")
+        return calls.download(services.work_log.DownloadWorkExport, wanted, seconds=DOWNLOAD_SECONDS)
 
     return await _download(request, services, chunks)
 
@@ -81,12 +107,23 @@ async def personal_data(request: Request, services: Services) -> Response:
     return await _download(request, services, chunks)
 
 
+async def visit_photo(request: Request, services: Services) -> Response:
+    """A picture of a visit."""
+
+    def chunks(calls: Calls, key: str) -> Chunks:
+        wanted = visit_service_pb2.DownloadVisitPhotoRequest(name=f"visitPhotos/{key}")
+        return calls.download(services.visits.DownloadVisitPhoto, wanted, seconds=DOWNLOAD_SECONDS)
+
+    return await _download(request, services, chunks)
+
+
 async def batch_errors(request: Request, services: Services) -> Response:
     """The customers that an action on many refused."""
 
     def chunks(calls: Calls, key: str) -> Chunks:
         wanted = customer_batch_service_pb2.DownloadCustomerBatchErrorsRequest(name=f"customerBatches/{key}")
-        return calls.download(services.batches.DownloadCustomerBatchErrors, wanted, seconds=DOWNLOAD_SECONDS)
+        found = calls.download(services.batches.DownloadCustomerBatchErrors, wanted, seconds=DOWNLOAD_SECONDS)
+        return told(found, _locale(request))
 
     return await _download(request, services, chunks)
 
@@ -139,7 +176,17 @@ async def _data(first: job_pb2.FileChunk, rest: Chunks) -> AsyncIterator[bytes]:
 
 def failure_response(failure: CallFailed, request: Request, headers: dict[str, str] | None = None) -> Response:
     """A failed call as an answer of HTTP."""
-    locale = locale_of(request.headers.get("accept-language", ""))
-    message, extensions = described(failure, failure.message, locale)
+    message, extensions = described(failure, failure.message, _locale(request))
     body: dict[str, Any] = {"message": message, **extensions}
     return Response(orjson.dumps(body), STATUSES.get(failure.code, 500), headers, media_type="application/json")
+
+
+def refusal_response(request: Request, refusal: Refusal, headers: dict[str, str]) -> Response:
+    """A request that HTTP itself has an answer for, as that answer."""
+    error = formatted(GraphQLError(refusal.error.message, original_error=refusal.error), _locale(request))
+    body = orjson.dumps({"message": error["message"], **error["extensions"]})
+    return Response(body, refusal.status, {**headers, **refusal.headers}, media_type="application/json")
+
+
+def _locale(request: Request) -> str:
+    return locale_of(request.headers.get("accept-language", ""))

@@ -10,6 +10,7 @@ from typing import Any
 
 import strawberry
 from chassis.errors import Invalid
+from chassis.logs import note_routine
 from graphql import (
     DocumentNode,
     ExecutionResult,
@@ -29,6 +30,7 @@ from graphql import (
 from gateway import limits, metrics
 from gateway.context import Context
 from gateway.errors import codes, formatted
+from gateway.execution import RecordExecutor, reads_of
 
 logger = logging.getLogger(__name__)
 
@@ -74,26 +76,36 @@ class Refused(Exception):
         self.errors = errors
 
 
+@dataclass(frozen=True)
+class _Document:
+    """A document that is valid and not too large."""
+
+    document: DocumentNode
+    costs: dict[str, int] = field(default_factory=dict)
+    """Name of an operation → its cost, if variables do not say how much is listed."""
+
+
 class Engine:
     """Prepares and runs operations on one schema."""
 
     def __init__(self, schema: strawberry.Schema, *, introspection: bool, max_cost: int) -> None:
         self.schema: GraphQLSchema = schema._schema
+        self._reads = reads_of(self.schema)
         self._rules = (*specified_rules, *(() if introspection else (NoSchemaIntrospectionCustomRule,)))
         self._max_cost = max_cost
-        self._documents: OrderedDict[str, DocumentNode | Refused] = OrderedDict()
+        self._documents: OrderedDict[str, _Document | Refused] = OrderedDict()
 
     def prepare(self, request: Request) -> Operation:
         """Check an operation. Raises Refused if it is no valid GraphQL or larger than the limits allow."""
-        document = self._document(request.query)
-        node = get_operation_ast(document, request.operation_name)
+        known = self._known(request.query)
+        node = get_operation_ast(known.document, request.operation_name)
         if node is None:
             raise Refused([GraphQLError("say by operationName which of the document's operations to run")])
         try:
-            limits.Costs(self.schema, document, request.variables).check(node, self._max_cost)
+            limits.check_cost(self._cost(known, node, request.variables), self._max_cost)
         except Invalid as error:
             raise _refused(error) from None
-        return Operation(request, document, node)
+        return Operation(request, known.document, node)
 
     async def run(self, operation: Operation, context: Context) -> dict[str, Any]:
         """Run a query or mutation. The answer has no `data` if the request itself was at fault."""
@@ -104,6 +116,8 @@ class Engine:
                 context_value=context,
                 variable_values=dict(operation.request.variables),
                 operation_name=operation.request.operation_name,
+                executor_class=RecordExecutor,
+                reads=self._reads,
             )
             result = result if isinstance(result, ExecutionResult) else await result
             result.errors = [*(result.errors or ()), *context.failures] or None
@@ -135,11 +149,11 @@ class Engine:
             finally:
                 await stream.aclose()
 
-    def _document(self, query: str) -> DocumentNode:
+    def _known(self, query: str) -> _Document:
         found = self._documents.get(query)
         if found is None:
             try:
-                found = self._checked(query)
+                found = _Document(self._checked(query))
             except Refused as refused:
                 found = refused
             if len(query) <= CACHED_CHARACTERS:
@@ -151,6 +165,16 @@ class Engine:
         if isinstance(found, Refused):
             raise Refused(found.errors)
         return found
+
+    def _cost(self, known: _Document, node: OperationDefinitionNode, variables: Mapping[str, Any]) -> int:
+        name = node.name.value if node.name else ""
+        cost = known.costs.get(name)
+        if cost is None:
+            costs = limits.Costs(self.schema, known.document, variables)
+            cost = costs.of(node)
+            if not costs.by_variables:
+                known.costs[name] = cost
+        return cost
 
     def _checked(self, query: str) -> DocumentNode:
         try:
@@ -193,14 +217,12 @@ def _observed(operation: Operation) -> Iterator[_Outcome]:
         seconds = time.perf_counter() - started
         metrics.OPERATIONS.labels(operation.kind, _worst(outcome.reasons)).inc()
         metrics.OPERATION_SECONDS.labels(operation.kind).observe(seconds)
-        logger.info(
-            "operation",
-            extra={
-                "operation": operation.name[:100],
-                "ms": round(seconds * 1000, 1),
-                "reasons": sorted(outcome.reasons),
-            },
-        )
+        reasons = sorted(outcome.reasons)
+        fields = {"operation": operation.name[:100], "ms": round(seconds * 1000, 1), "reasons": reasons}
+        if reasons:
+            logger.info("operation", extra=fields)
+        else:
+            note_routine(logger, "operation", **fields)
 
 
 def _worst(reasons: Iterable[str]) -> str:

@@ -4,6 +4,7 @@
 """
 
 import logging
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +18,8 @@ from gateway.failures import CallFailed
 from gateway.locales import translate
 
 logger = logging.getLogger(__name__)
+
+_PLACE = re.compile(r"has invalid value at \.?(?P<field>[\w.\[\]]+):")
 
 
 def formatted(error: GraphQLError, locale: str) -> dict[str, Any]:
@@ -35,14 +38,15 @@ def described(cause: BaseException | None, message: str, locale: str) -> tuple[s
     if isinstance(cause, CallFailed):
         extensions = _extensions(cause.code.name, cause.reason, cause.field, cause.violations, cause.details, locale)
         extensions["service"] = cause.service
-        return translate(locale, cause.reason, cause.message, extensions), extensions
+        english = _in_public_words(cause.message, cause.field)
+        return translate(locale, cause.reason, english, extensions), extensions
     if isinstance(cause, DomainError):
         violations = cause.violations if isinstance(cause, Invalid) else ()
         code = code_of(cause).name
         extensions = _extensions(code, cause.reason, cause.field, violations, cause.details, locale)
         return translate(locale, cause.reason, cause.message, cause.details), extensions
     if cause is None:
-        return message, {"code": "INVALID_ARGUMENT", "reason": "INVALID_GRAPHQL"}
+        return _no_graphql(message, locale)
     return _unexpected(cause, locale)
 
 
@@ -69,7 +73,9 @@ def _extensions(
         {
             "field": public_path(violation.field),
             "reason": violation.reason,
-            "message": translate(locale, violation.reason, violation.message, details),
+            "message": translate(
+                locale, violation.reason, _in_public_words(violation.message, violation.field), details
+            ),
         }
         for violation in violations
     ]
@@ -84,6 +90,28 @@ def public_path(field: str) -> str:
     if head in ("custom", "custom_fields"):
         return f"customFields{dot}{rest}"
     return f"{public_name(head, last=False)}.{public_path(rest)}" if dot else public_name(head, last=True)
+
+
+def _in_public_words(english: str, field: str) -> str:
+    """A service's message with the field at fault called as in the schema: `request_id must be …` → `requestId …`."""
+    for path in (field, "request_id"):
+        own, shown = re.escape(_last_name(path)), _last_name(public_path(path))
+        # Without an underscore it may be a word of the sentence: only a name stands before "must look like".
+        named = rf"\b{own}\b" if "_" in own else rf"^{own}(?= must look like )"
+        english = re.sub(named, shown.replace("\\", r"\\"), english)
+    return english
+
+
+def _last_name(path: str) -> str:
+    return path.rpartition(".")[2].partition("[")[0]
+
+
+def _no_graphql(message: str, locale: str) -> tuple[str, dict[str, Any]]:
+    extensions = {"code": "INVALID_ARGUMENT", "reason": "INVALID_GRAPHQL"}
+    found = _PLACE.search(message)
+    if found is not None:
+        extensions["field"] = found["field"]
+    return translate(locale, "INVALID_GRAPHQL", message, {}), extensions
 
 
 def _unexpected(cause: BaseException, locale: str) -> tuple[str, dict[str, Any]]:

@@ -17,12 +17,13 @@ import strawberry
 from chassis.concealment import HIDDEN_FIELDS
 from chassis.entities import entity_of
 from chassis.errors import Invalid
+from chassis.message_parts import is_map
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from gateway.contracts import attribute_of, camel, comment_on, descriptor_of, enum_of, is_map, scalar_of
+from gateway.contracts import attribute_of, camel, comment_on, descriptor_of, enum_of, scalar_of
 from gateway.deriver import check_fields, list_of
 
 M = TypeVar("M", bound=Message)

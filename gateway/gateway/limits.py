@@ -35,6 +35,8 @@ MAX_REPEATS = 20
 """How often a field may be repeated in one selection."""
 MAX_QUERY_CHARACTERS = 100_000
 
+SIZES = ("first", "limit")
+"""The arguments that say how many records a field, or each list below it, may have."""
 LIST_SIZE = 10
 """The records that a list without a stated size is taken to have."""
 INTROSPECTION_COST = {"__schema": 5_000, "__type": 500}
@@ -60,7 +62,11 @@ def check_shape(document: DocumentNode) -> None:
         if shape.depth > MAX_DEPTH:
             raise too_deep()
         if shape.aliases > MAX_ALIASES:
-            raise Invalid("QUERY_TOO_MANY_ALIASES", f"use at most {MAX_ALIASES} aliases", limit=MAX_ALIASES)
+            raise _too_many_aliases(f"use at most {MAX_ALIASES} aliases", MAX_ALIASES)
+
+
+def _too_many_aliases(message: str, limit: int) -> Invalid:
+    return Invalid("QUERY_TOO_MANY_ALIASES", message, limit=limit)
 
 
 def too_deep() -> Invalid:
@@ -88,8 +94,9 @@ def _shape(
     _check_repeats(nodes)
     for node in nodes:
         if isinstance(node, FieldNode):
-            # Introspection is deep by nature; graphql-core has a rule for it.
-            inner = Shape(0, 0) if node.name.value.startswith("__") else _shape(node.selection_set, fragments, known)
+            inner = _shape(node.selection_set, fragments, known)
+            if node.name.value.startswith("__"):
+                inner = _introspection(inner)
             inner = Shape(inner.depth + 1, inner.aliases + (node.alias is not None))
         elif isinstance(node, FragmentSpreadNode):
             inner = _spread_shape(node.name.value, fragments, known)
@@ -97,6 +104,14 @@ def _shape(
             inner = _shape(getattr(node, "selection_set", None), fragments, known)
         depth, aliases = max(depth, inner.depth), aliases + inner.aliases
     return Shape(depth, aliases)
+
+
+def _introspection(inner: Shape) -> Shape:
+    """How what is asked of the schema counts: it is deep by nature, for which graphql-core has a rule, but has a cost
+    however much it is. With aliases, all of the schema could be asked for again and again."""
+    if inner.aliases:
+        raise _too_many_aliases("use no aliases in __schema and __type", 0)
+    return Shape(0, 0)
 
 
 def _check_repeats(nodes: Iterable[SelectionNode]) -> None:
@@ -114,6 +129,17 @@ def _spread_shape(name: str, fragments: Mapping[str, FragmentDefinitionNode], kn
     return known[name] or Shape(0, 0)
 
 
+def check_cost(cost: int, limit: int) -> None:
+    """Raise Invalid if an operation costs more than the limit."""
+    if cost > limit:
+        raise Invalid(
+            "QUERY_TOO_COSTLY",
+            f"the operation may answer with about {cost} fields, more than {limit}: ask for smaller pages",
+            cost=cost,
+            limit=limit,
+        )
+
+
 class Costs:
     """Reckons what an operation may cost: about the number of fields it may answer with."""
 
@@ -121,19 +147,18 @@ class Costs:
         self._schema = schema
         self._fragments = fragments_of(document)
         self._variables = variables
+        self._defaults: dict[str, Any] = {}
         self._spreads: dict[tuple[str, bool], int] = {}
+        self.by_variables = False
+        """Whether a cost that was reckoned is that of these variables only."""
 
-    def check(self, operation: OperationDefinitionNode, limit: int) -> None:
-        """Raise Invalid if an operation costs more than the limit. The document must be valid."""
+    def of(self, operation: OperationDefinitionNode) -> int:
+        """The cost of an operation. The document must be valid."""
         root = self._schema.get_root_type(operation.operation)
-        cost = self._selections(operation.selection_set, root, counted=False)
-        if cost > limit:
-            raise Invalid(
-                "QUERY_TOO_COSTLY",
-                f"the operation may answer with about {cost} fields, more than {limit}: ask for smaller pages",
-                cost=cost,
-                limit=limit,
-            )
+        for variable in operation.variable_definitions or ():
+            if isinstance(variable.default_value, IntValueNode):
+                self._defaults[variable.variable.name.value] = int(variable.default_value.value)
+        return self._selections(operation.selection_set, root, counted=False)
 
     def _selections(self, selections: SelectionSetNode, parent: Any, *, counted: bool) -> int:
         return sum(self._selection(node, parent, counted) for node in selections.selections)
@@ -160,24 +185,26 @@ class Costs:
         if not isinstance(parent, GraphQLObjectType | GraphQLInterfaceType) or node.selection_set is None:
             return 1
         field = parent.fields[name]
-        paged = "first" in field.args
-        size = self._page_size(node, field) if paged else 1
+        sized = next((argument for argument in SIZES if argument in field.args), "")
+        size = self._size(node, field, sized) if sized else 1
         if _is_list(field) and not counted:
             size = LIST_SIZE
-        inner = self._selections(node.selection_set, get_named_type(field.type), counted=paged)
+        inner = self._selections(node.selection_set, get_named_type(field.type), counted=bool(sized))
         return 1 + size * inner
 
-    def _page_size(self, node: FieldNode, field: GraphQLField) -> int:
-        given: Any = field.args["first"].default_value
+    def _size(self, node: FieldNode, field: GraphQLField, sized: str) -> int:
+        given: Any = field.args[sized].default_value
         for argument in node.arguments or ():
-            if argument.name.value == "first":
+            if argument.name.value == sized:
                 value = argument.value
                 if isinstance(value, IntValueNode):
                     given = int(value.value)
                 elif isinstance(value, VariableNode):
-                    given = self._variables.get(value.name.value, given)
-        # A size that makes no sense is refused where it is used.
-        return max(given, 1) if isinstance(given, int) else 1
+                    self.by_variables = True
+                    name = value.name.value
+                    given = self._variables.get(name, self._defaults.get(name, given))
+        # 200.0 is read as 200, too. A size that makes no sense is refused where it is used.
+        return max(int(given), 1) if isinstance(given, int | float) and given == given // 1 else 1
 
 
 def _is_list(field: GraphQLField) -> bool:

@@ -1,18 +1,31 @@
 """The languages of messages, and the messages themselves, by reason.
 
 English messages are the ones that services and gateway write. For the other languages a catalogue says the same by
-reason; what it does not know is answered in English.
+reason; what it does not know is answered in English. A text can have `{places}` for details; where not every failure
+tells them, a reason has several texts, of which the first that can be filled in is taken, and the last needs none.
 """
 
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 
 import orjson
 
+_NUMBER = r"-?\d[\d,]*(?:\.\d+)?"
+_NAMED = (
+    re.compile(rf"(?P<minimum>{_NUMBER}) (?:\w+ \w+ )?to (?P<maximum>{_NUMBER})"),
+    re.compile(rf"\bat most (?P<maximum>{_NUMBER})"),
+    re.compile(rf"\bat least (?P<minimum>{_NUMBER})"),
+    re.compile(r".*'(?P<name>[^']+)'"),
+    re.compile(r"\bpermission (?P<permission>[a-z_]+\.[a-z_]+)"),
+    re.compile(r"\b(?:one of|levels are|choose among|can refer to|records below are) (?P<choices>[^;]+)$"),
+    re.compile(r"\b(?:such as|e\.g\.|written as) (?P<example>[^,; ]+(?: \d\S*)?)$"),
+)
+"""What messages name in words that they have in common: bounds, the name at fault, what there is to choose from."""
 DEFAULT = "zh-CN"
 _TRADITIONAL = ("zh-tw", "zh-hk", "zh-mo", "zh-hant")
 
-_catalogues: dict[str, dict[str, str]] = {
+_catalogues: dict[str, dict[str, str | list[str]]] = {
     locale: orjson.loads((files("gateway") / "messages" / f"{locale}.json").read_bytes())
     for locale in ("zh-CN", "zh-TW")
 }
@@ -45,11 +58,25 @@ def _quality(weight: str) -> float:
 
 
 def translate(locale: str, reason: str, english: str, details: Mapping[str, object]) -> str:
-    """The message for a reason in a language, with details filled in where it has `{places}` for them."""
-    template = _catalogues.get(locale, {}).get(reason)
-    if template is None:
-        return english
-    try:
-        return template.format_map(details)
-    except (KeyError, ValueError, IndexError):
-        return english
+    """The message for a reason in a language, with details filled in where it has `{places}` for them.
+
+    What the details do not tell is read off the English message: of several fields at fault, each has its own. A text
+    that cannot say all that it says holds it as a `{message}`.
+    """
+    texts = _catalogues.get(locale, {}).get(reason, [])
+    told = _named_in(english) | dict(details) | {"message": english}
+    for text in [texts] if isinstance(texts, str) else texts:
+        try:
+            return text.format_map(told)
+        except (KeyError, ValueError, IndexError):
+            continue
+    return english
+
+
+def _named_in(english: str) -> dict[str, object]:
+    named: dict[str, object] = {}
+    for pattern in _NAMED:
+        found = pattern.search(english)
+        if found is not None:
+            named = found.groupdict() | named
+    return named

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from chassis.bus.envelope import open_envelope
-from chassis.bus.topology import BROKER_FAULTS, connected, declare_exchange, exchange_name, take_in
+from chassis.bus.nodes import BROKER_FAULTS
+from chassis.bus.topology import connected, declare_exchange, exchange_name, take_in
 from chassis.errors import Exhausted, Unavailable
 from crm.common.v1 import notification_pb2
 from google.protobuf.json_format import ParseError

@@ -15,6 +15,8 @@ TYPES = {
     "roles": ("gateway.types.identity", "Role"),
     "partners": ("gateway.types.partners", "Partner"),
     "customers": ("gateway.types.customers", "Customer"),
+    "contacts": ("gateway.types.customers", "Contact"),
+    "leads": ("gateway.types.leads", "Lead"),
 }
 """The collections that relations lead to, with the module and name of their types. Each has a loader."""
 

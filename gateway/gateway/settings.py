@@ -21,7 +21,7 @@ class GatewaySettings:
     targets: Mapping[str, str]
     """Service → `host:port` of its gRPC server."""
     workers: int
-    """Server processes that share the port."""
+    """Server processes that share the port; one if there is a monitor, which each process has for itself."""
     introspection: bool
     """Whether the schema may be asked for."""
     trusted_proxies: tuple[str, ...]
@@ -36,6 +36,10 @@ class GatewaySettings:
         targets = {name: env[f"{name.upper()}_TARGET"] for name in SERVICES if env.get(f"{name.upper()}_TARGET")}
         if "identity" not in targets:
             raise Invalid("MISSING_SETTING", "set the environment variable IDENTITY_TARGET", field="IDENTITY_TARGET")
+        if process.monitor and _whole(env, "WORKERS", 1) > 1:
+            raise Invalid(
+                "INVALID_SETTING", "with MONITOR_LISTEN there is one worker: run several gateways", field="WORKERS"
+            )
         return cls(
             process=process,
             listen=env.get("GATEWAY_LISTEN", "0.0.0.0:8080"),

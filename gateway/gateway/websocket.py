@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from gateway import metrics
 from gateway.bodies import Refusal, to_request
 from gateway.engine import Engine, Operation, Refused
-from gateway.errors import formatted
+from gateway.errors import described, formatted
 from gateway.http import Contexts, origin_of
 from gateway.locales import locale_of
 
@@ -21,6 +22,8 @@ PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
 MAX_OPERATIONS = 50
 """Operations that one connection may have under way."""
+STOPPING = 1012, "The gateway is stopping: connect again"
+"""What a connection is closed with whose process was told to stop. Clients take the code for one to try again after."""
 
 
 class Closed(Exception):
@@ -38,6 +41,8 @@ class GraphQLOverWebSocket:
     def __init__(self, engine: Engine, contexts: Contexts) -> None:
         self._engine = engine
         self._contexts = contexts
+        self._connections: set[_Connection] = set()
+        self._leaving = False
 
     async def serve(self, socket: WebSocket) -> None:
         """Serve one connection until either side closes it."""
@@ -46,8 +51,22 @@ class GraphQLOverWebSocket:
             await socket.close(4406, "Subprotocol not acceptable")
             return
         await socket.accept(PROTOCOL)
-        with metrics.CONNECTIONS.track_inprogress():
-            await _Connection(self._engine, self._contexts, socket).run()
+        if self._leaving:
+            await socket.close(*STOPPING)
+            return
+        connection = _Connection(self._engine, self._contexts, socket)
+        self._connections.add(connection)
+        try:
+            with metrics.CONNECTIONS.track_inprogress():
+                await connection.run()
+        finally:
+            self._connections.discard(connection)
+
+    async def leave(self, seconds: float) -> None:
+        """End all connections, for good: subscriptions at once, queries and mutations when they are answered, for which
+        there are so many seconds."""
+        self._leaving = True
+        await asyncio.gather(*(connection.leave(seconds) for connection in tuple(self._connections)))
 
 
 class _Connection:
@@ -58,6 +77,8 @@ class _Connection:
         self._token: str | None = None
         self._locale = locale_of(socket.headers.get("accept-language", ""))
         self._operations: dict[str, asyncio.Task[None]] = {}
+        self._subscriptions: set[asyncio.Task[None]] = set()
+        self._leaving = False
 
     async def run(self) -> None:
         try:
@@ -76,6 +97,17 @@ class _Connection:
             for task in self._operations.values():
                 task.cancel()
             await asyncio.gather(*self._operations.values(), return_exceptions=True)
+
+    async def leave(self, seconds: float) -> None:
+        """Answer what is under way, begin nothing, and close."""
+        self._leaving = True
+        await asyncio.sleep(0)  # what has just begun finds out whether it is a subscription
+        for task in self._subscriptions:
+            task.cancel()
+        if self._operations:
+            await asyncio.wait(self._operations.values(), timeout=seconds)
+        with suppress(WebSocketDisconnect, RuntimeError):  # the client was first
+            await self._close(*STOPPING)
 
     async def _receive(self) -> dict[str, Any]:
         try:
@@ -123,21 +155,33 @@ class _Connection:
             raise Closed(4409, f"Subscriber for {key[:100]} already exists")
         if len(self._operations) >= MAX_OPERATIONS:
             raise Closed(4429, "Too many operations")
+        if self._leaving:
+            return  # the connection's end is the answer, and that nothing was begun
         self._operations[key] = asyncio.create_task(self._run(key, message.get("payload")))
 
     async def _run(self, key: str, payload: object) -> None:
+        task = asyncio.current_task()
+        assert task is not None
         try:
             with telemetry.span_from("", "graphql", kind=SpanKind.SERVER) as span:
                 operation = self._engine.prepare(to_request(payload))
                 span.update_name(operation.name)
+                if operation.kind == "subscription":
+                    self._subscriptions.add(task)
                 await self._answer(key, operation)
             await self._send({"id": key, "type": "complete"})
         except Refusal as refusal:
             await self._refuse(key, [GraphQLError(refusal.error.message, original_error=refusal.error)])
         except Refused as refused:
             await self._refuse(key, refused.errors)
+        except WebSocketDisconnect:
+            pass  # the client is gone, as `run` finds out
+        except Exception as error:  # noqa: BLE001 - nobody else would tell the client, or the log
+            message, extensions = described(error, "", self._locale)
+            await self._send({"id": key, "type": "error", "payload": [{"message": message, "extensions": extensions}]})
         finally:
-            if self._operations.get(key) is asyncio.current_task():
+            self._subscriptions.discard(task)
+            if self._operations.get(key) is task:
                 del self._operations[key]
 
     async def _answer(self, key: str, operation: Operation) -> None:

@@ -1,8 +1,12 @@
 """What clients change: inputs become messages, files become streams, the clock moves everywhere alike."""
 
+import csv
+import io
 import json
 
 import pytest
+
+from gateway.tests.neighbours import REFUSED_ROWS
 
 pytestmark = pytest.mark.anyio
 
@@ -140,10 +144,22 @@ async def test_clock_moves_to_the_same_time_everywhere(suite):
     assert refused["reason"] == "INVALID_VALUE"
 
 
-async def test_files_are_downloaded_with_the_token(suite):
+async def test_what_is_wrong_with_refused_rows_is_told_in_the_language_of_the_caller(suite):
     path = "/files/importErrors/00000000-0000-7000-8000-000000000001"
     response = await suite.http.get(path, headers={"authorization": "Bearer good"})
-    assert response.text == "行,原因\n2,INVALID_PHONE\n"
+    heading, first, second, third = csv.reader(io.StringIO(response.content.decode("utf-8-sig"), newline=""))
+    assert heading == ["row", "field", "reason", "message", "客户名称"]
+    assert first[:3] == ["2", "level; phones", "INVALID_LEVEL; INVALID_PHONE"]
+    assert first[3:] == ["没有级别 Z，可选：A, B\n电话号码不正确：固定电话请加区号，国外号码请加国家代码", "甲,\r\n乙"]
+    assert second == ["3", "remark", "NEWER_THAN_THE_GATEWAY", "no text is known", "丙"]
+    assert third == ["4", "level", "INVALID_LEVEL", "there is no level 'a\nb'", "丁"]
+
+
+async def test_files_are_downloaded_with_the_token(suite):
+    path = "/files/importErrors/00000000-0000-7000-8000-000000000001"
+    english = {"authorization": "Bearer good", "accept-language": "en"}
+    response = await suite.http.get(path, headers=english)
+    assert response.content == REFUSED_ROWS
     assert response.headers["content-type"].startswith("text/csv")
     assert "filename*=UTF-8''%E9%94%99" in response.headers["content-disposition"]
     assert (await suite.http.get(path)).status_code == 401

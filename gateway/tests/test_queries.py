@@ -44,6 +44,24 @@ async def test_list_takes_one_call_per_kind_of_record(suite):
     assert suite.world.calls == {"ListCustomers": 1, "BatchGetUsers": 1, "BatchGetDepartments": 1, "ListContacts": 1}
 
 
+@pytest.mark.parametrize(
+    ("selection", "paths"),
+    [
+        ("nodes { id name status }", ["display_name", "name", "status"]),
+        ("edges { node { __typename ownerId owner { name } } }", ["name", "owner"]),
+        ("nodes { name } edges { cursor node { ...Tagged @include(if: false) } }", ["display_name", "name", "tags"]),
+        ("... on CustomerConnection { nodes { ... on Node { id } kind: level } }", ["level", "name"]),
+        ("totalCount", ["name"]),
+        ("nodes { id contacts { name } }", []),
+    ],
+)
+async def test_a_list_reads_no_more_of_customers_than_is_asked_for(suite, selection, paths):
+    fragment = "fragment Tagged on Customer { tags }"
+    await suite.run(f"{{ customers(first: 2) {{ {selection} }} }} {fragment if 'Tagged' in selection else ''}")
+    [request] = [one for one in suite.world.requests if hasattr(one, "read_mask")]
+    assert list(request.read_mask.paths) == paths
+
+
 async def test_total_is_counted_only_when_asked_for(suite):
     assert (await suite.run("{ customers(first: 1) { totalCount } }"))["customers"] == {"totalCount": 120}
     assert suite.world.calls["CountCustomers"] == 1
@@ -109,7 +127,14 @@ async def test_follow_ups_find_their_contacts_in_one_call(suite):
         {"id": CUSTOMER},
     )
     assert data["followUps"]["nodes"][0] == {"method": "CALL", "contact": {"name": "王芳"}, "author": {"name": "李伟"}}
-    assert suite.world.calls == {"ListFollowUps": 1, "ListContacts": 1, "BatchGetUsers": 1}
+    assert suite.world.calls == {"ListFollowUps": 1, "BatchGetContacts": 1, "BatchGetUsers": 1}
+
+
+async def test_no_contact_of_many_is_cut(suite):
+    suite.world.contacts_per_customer = 300
+    data = await suite.run("{ customers(first: 8) { nodes { contacts { name } } } }")
+    assert [len(node["contacts"]) for node in data["customers"]["nodes"]] == [300] * 8
+    assert suite.world.calls["ListContacts"] == 12
 
 
 async def test_locale_and_trace_reach_both_ends(suite):

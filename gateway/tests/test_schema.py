@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from crm.common.v1 import job_pb2
-from crm.customers.v1 import customer_pb2
-from gateway.contracts import descriptor_of
+from crm.customers.v1 import customer_pb2, pool_pb2
+from crm.leads.v1 import lead_pb2, visit_pb2
+from gateway.contracts import comment_on, descriptor_of
 from gateway.deriver import Record, derive, type_of
 from gateway.inputs import Input, derive_input
 from gateway.schema import main
 from gateway.types.customers import Customer, ImportJob
+from gateway.types.visits import Visit
 
 REASON = re.compile("[A-Z]+(_[A-Z]+)*")
 REPOSITORY = Path(__file__).parents[2]
@@ -65,7 +67,7 @@ def test_counts_are_whole_numbers():
 
 def test_message_may_have_a_field_called_message():
     job = ImportJob(job_pb2.ImportJob(first_errors=[job_pb2.RowError(row=3, message="no phone")]))
-    assert [(error.row, error.message, error.field) for error in job.first_errors] == [(3, "no phone", None)]
+    assert [(error.row, error.wire.message, error.field) for error in job.first_errors] == [(3, "no phone", None)]
 
 
 def test_record_shows_no_data_in_logs():
@@ -89,11 +91,41 @@ def test_input_keeps_apart_what_is_left_out_and_what_is_null():
     assert given.to_proto() == customer_pb2.Customer(owner="users/1")
 
 
+def test_descriptions_call_fields_as_the_schema_does():
+    rules, lead = descriptor_of(pool_pb2.PoolRules), descriptor_of(lead_pb2.Lead)
+    assert "unless `wonCount` is set" in comment_on(rules, "hold_limit")
+    assert "`externalId`" in comment_on(lead, "external_id")
+
+
+@pytest.mark.parametrize(
+    ("fence", "hidden", "shown"),
+    [("UNKNOWN", [], None), ("INSIDE", [], 80.0), ("OUT_OF_RANGE", ["distance_metres"], None)],
+)
+def test_distance_from_nowhere_is_none(fence, hidden, shown):
+    metres = 0.0 if fence == "UNKNOWN" else 80.0
+    visit = visit_pb2.Visit(
+        geofence=visit_pb2.Geofence.Value(f"GEOFENCE_{fence}"), distance_metres=metres, hidden_fields=hidden
+    )
+    assert Visit(visit).distance_metres() == shown
+
+
 def test_every_reason_has_its_messages():
     catalogues = [json.loads((MESSAGES / f"{locale}.json").read_text()) for locale in ("zh-CN", "zh-TW")]
     assert catalogues[0].keys() == catalogues[1].keys()
     missing = set(reasons_raised()) - set(catalogues[0]) - FOR_OPERATORS
     assert missing == set(), "add them to gateway/gateway/messages"
+
+
+@pytest.mark.parametrize("locale", ["zh-CN", "zh-TW"])
+def test_every_message_can_be_told_whatever_the_details(locale):
+    texts = json.loads((MESSAGES / f"{locale}.json").read_text())
+    last = {reason: text[-1] if isinstance(text, list) else text for reason, text in texts.items()}
+    wanting = {
+        reason
+        for reason, text in last.items()
+        if not reason.startswith("ACCESS_") and "{" in text.replace("{message}", "")
+    }
+    assert wanting == set(), "give them a last text without places"
 
 
 def reasons_raised():

@@ -26,7 +26,7 @@ PROGRESS = "subscription($id: ID!) { importProgress(id: $id) { state processedRo
 
 @asynccontextmanager
 async def socket_to(url, *, protocol="graphql-transport-ws", token="Bearer good", initialise=True):
-    async with connect(url.replace("http", "ws", 1) + "/graphql", subprotocols=[protocol]) as socket:
+    async with connect(url.replace("http", "ws", 1) + "/graphql", subprotocols=[protocol], open_timeout=60) as socket:
         if initialise:
             await socket.send(json.dumps({"type": "connection_init", "payload": {"authorization": token}}))
             assert json.loads(await socket.recv()) == {"type": "connection_ack"}
@@ -39,7 +39,7 @@ async def subscribe(socket, query, variables=None, key="1"):
 
 
 async def receive(socket):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return json.loads(await socket.recv())
 
 
@@ -90,6 +90,27 @@ async def test_queries_run_over_the_socket_too(suite):
         assert await receive(socket) == {"type": "pong"}
 
 
+async def test_operation_that_cannot_be_run_is_answered_all_the_same(suite, caplog):
+    class Contexts:
+        """Makes contexts, but for those who have no token."""
+
+        def __init__(self, contexts):
+            self.contexts = contexts
+
+        def __call__(self, token, *more):
+            return self.contexts(token, *more) if token else {}["nobody"]
+
+    suite.gateway.websocket._contexts = Contexts(suite.gateway.websocket._contexts)
+    async with socket_to(suite.url, token="") as socket:
+        for _ in range(2):
+            await subscribe(socket, "{ me { name } }")
+            refused = await receive(socket)
+            [error] = refused["payload"]
+            assert (refused["id"], refused["type"]) == ("1", "error")
+            assert (error["extensions"]["code"], error["extensions"]["reason"]) == ("INTERNAL", "INTERNAL")
+            assert error["extensions"]["error_id"] in [getattr(line, "error_id", None) for line in caplog.records]
+
+
 async def test_completed_subscription_is_heard_no_more(suite):
     suite.world.jobs = [job(job_pb2.JOB_STATE_RUNNING, 10)]
     async with socket_to(suite.url) as socket:
@@ -122,7 +143,7 @@ async def test_connection_that_breaks_the_protocol_is_closed(suite, sent, code):
     async with socket_to(suite.url, initialise=False) as socket:
         for message in sent:
             await socket.send(json.dumps(message))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await socket.wait_closed()
     assert socket.close_code == code
 
@@ -138,13 +159,13 @@ async def test_notifications_reach_their_recipient_alone(suite, broker, gateway_
     environment = {"AMQP_URL": broker, "IDENTITY_TARGET": suite.gateway.settings.targets["identity"]}
     async with gateway_of(environment) as client:
         gateway = client.gateway
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not gateway.listener.connected.is_set():
                 await asyncio.sleep(0.02)
         async with socket_to(str(client.base_url).rstrip("/")) as socket:
             await subscribe(socket, "subscription { notifications { kind recipientId params } }")
             user = f"users/{UUID('00000000-0000-7000-8000-000000000001')}"
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while user not in gateway.listener._queues:
                     await asyncio.sleep(0.02)
             raise_notifications(broker, f"users/{uuid4()}", user)

@@ -17,6 +17,7 @@ from gateway.connections import DEFAULT_PAGE, After, Connection, First, connect,
 from gateway.context import Info
 from gateway.fields import field, mutation
 from gateway.inputs import Input, derive_input
+from gateway.masks import read_mask
 from gateway.nodes import Key
 from gateway.operations.fetching import get_contact, get_customer, pages
 from gateway.operations.requests import DeleteInput, RequestId
@@ -74,6 +75,7 @@ class CustomersQuery:
             filter=condition,
             search=search or "",
             order_by=to_order(order_by, customer_pb2.Customer.DESCRIPTOR),
+            read_mask=read_mask(info, Customer),
         )
         fields = await page_fields(first, after, Customer, fetch)
         return CustomerConnection(filter=condition, search=search or "", **fields)
@@ -169,13 +171,18 @@ class TransferCustomerInput:
     contact_pb2.Contact,
     required={"customer", "display_name"},
     hide={"name", "etag", "create_time", "update_time"},
-    references={"customer"},
+    references={"customer", "reports_to"},
 )
 class CreateContactInput(Input[contact_pb2.Contact]):
     request_id: RequestId = None
 
 
-@derive_input(contact_pb2.Contact, required={"name"}, hide={"customer", "create_time", "update_time"})
+@derive_input(
+    contact_pb2.Contact,
+    required={"name"},
+    hide={"customer", "create_time", "update_time"},
+    references={"reports_to"},
+)
 class UpdateContactInput(Input[contact_pb2.Contact]):
     request_id: RequestId = None
 

@@ -4,7 +4,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chassis.errors import Invalid
-from crm.customers.v1 import contact_service_pb2, customer_service_pb2, pool_allocation_service_pb2, pool_service_pb2
+from crm.customers.v1 import (
+    contact_service_pb2,
+    customer_relation_service_pb2,
+    customer_service_pb2,
+    pool_allocation_service_pb2,
+    pool_service_pb2,
+)
 from crm.identity.v1 import (
     department_service_pb2,
     identity_provider_service_pb2,
@@ -15,20 +21,34 @@ from crm.identity.v1 import (
     saved_view_service_pb2,
     user_service_pb2,
 )
-from crm.leads.v1 import follow_up_service_pb2, lead_service_pb2
+from crm.leads.v1 import (
+    call_service_pb2,
+    capture_service_pb2,
+    follow_up_service_pb2,
+    lead_service_pb2,
+    plan_service_pb2,
+    task_service_pb2,
+    visit_service_pb2,
+)
 
 from gateway.context import Context
 from gateway.nodes import Node
 from gateway.types.accounts import SavedView
+from gateway.types.calls import Call
+from gateway.types.capture import CaptureSource, CaptureSubmission
 from gateway.types.customers import Contact, Customer
 from gateway.types.identity import Department, Role, User
 from gateway.types.leads import FollowUp, Lead
 from gateway.types.offboarding import Offboarding
 from gateway.types.partners import Partner
 from gateway.types.personal_data import LegalHold, PersonalDataRequest
+from gateway.types.plans import Plan
 from gateway.types.pool_allocations import PoolAllocation
 from gateway.types.pools import Pool
+from gateway.types.relations import CustomerRelation
 from gateway.types.signing import IdentityProvider
+from gateway.types.tasks import Task
+from gateway.types.visits import Visit
 
 
 async def get_customer(context: Context, name: str) -> Customer:
@@ -41,6 +61,12 @@ async def get_contact(context: Context, name: str) -> Contact:
     """A contact. Raises CallFailed."""
     request = contact_service_pb2.GetContactRequest(name=name)
     return Contact(await context.calls(context.services.contacts.GetContact, request))
+
+
+async def get_customer_relation(context: Context, name: str) -> CustomerRelation:
+    """How a customer stands to another. Raises CallFailed."""
+    request = customer_relation_service_pb2.GetCustomerRelationRequest(name=name)
+    return CustomerRelation(await context.calls(context.services.relations.GetCustomerRelation, request))
 
 
 async def get_user(context: Context, name: str) -> User:
@@ -77,6 +103,24 @@ async def get_lead(context: Context, name: str) -> Lead:
     """A lead. Raises CallFailed."""
     request = lead_service_pb2.GetLeadRequest(name=name)
     return Lead(await context.calls(context.services.leads.GetLead, request))
+
+
+async def get_task(context: Context, name: str) -> Task:
+    """A task. Raises CallFailed."""
+    request = task_service_pb2.GetTaskRequest(name=name)
+    return Task(await context.calls(context.services.tasks.GetTask, request))
+
+
+async def get_capture_source(context: Context, name: str) -> CaptureSource:
+    """Where leads come in. Raises CallFailed."""
+    request = capture_service_pb2.GetCaptureSourceRequest(name=name)
+    return CaptureSource(await context.calls(context.services.capture_sources.GetCaptureSource, request))
+
+
+async def get_capture_submission(context: Context, name: str) -> CaptureSubmission:
+    """What came in there. Raises CallFailed."""
+    request = capture_service_pb2.GetCaptureSubmissionRequest(name=name)
+    return CaptureSubmission(await context.calls(context.services.capture_submissions.GetCaptureSubmission, request))
 
 
 async def get_pool(context: Context, name: str) -> Pool:
@@ -121,8 +165,27 @@ async def get_legal_hold(context: Context, name: str) -> LegalHold:
     return LegalHold(await context.calls(context.services.personal_data.GetLegalHold, request))
 
 
+async def get_plan(context: Context, name: str) -> Plan:
+    """A plan. Raises CallFailed."""
+    request = plan_service_pb2.GetPlanRequest(name=name)
+    return Plan(await context.calls(context.services.plans.GetPlan, request))
+
+
+async def get_visit(context: Context, name: str) -> Visit:
+    """A visit in the field. Raises CallFailed."""
+    request = visit_service_pb2.GetVisitRequest(name=name)
+    return Visit(await context.calls(context.services.visits.GetVisit, request))
+
+
+async def get_call(context: Context, name: str) -> Call:
+    """A telephone call. Raises CallFailed."""
+    request = call_service_pb2.GetCallRequest(name=name)
+    return Call(await context.calls(context.services.calls.GetCall, request))
+
+
 GETTERS: dict[str, Callable[[Context, str], Awaitable[Node]]] = {
     "customers": get_customer,
+    "customerRelations": get_customer_relation,
     "contacts": get_contact,
     "users": get_user,
     "departments": get_department,
@@ -130,6 +193,12 @@ GETTERS: dict[str, Callable[[Context, str], Awaitable[Node]]] = {
     "followUps": get_follow_up,
     "savedViews": get_saved_view,
     "leads": get_lead,
+    "plans": get_plan,
+    "visits": get_visit,
+    "calls": get_call,
+    "tasks": get_task,
+    "captureSources": get_capture_source,
+    "captureSubmissions": get_capture_submission,
     "partners": get_partner,
     "pools": get_pool,
     "poolAllocations": get_pool_allocation,

@@ -12,16 +12,20 @@ from gateway.inputs import Input, derive_input
 from gateway.nodes import Key
 from gateway.operations.fetching import get_follow_up, pages
 from gateway.operations.requests import RequestId
-from gateway.types.leads import FollowUp, FollowUpRules
+from gateway.types.leads import FollowUp, FollowUpOutcome, FollowUpRules
 
 
 def of_customer(customer: str) -> filter_pb2.Filter:
     """Those of one customer."""
+    return _of("customer", customer)
+
+
+def _of(field_name: str, name: str) -> filter_pb2.Filter:
     return filter_pb2.Filter(
         condition=filter_pb2.Condition(
-            field="customer",
+            field=field_name,
             operator=filter_pb2.OPERATOR_EQUAL,
-            values=[filter_pb2.FilterValue(text=customer)],
+            values=[filter_pb2.FilterValue(text=name)],
         )
     )
 
@@ -32,7 +36,7 @@ class LeadsQuery:
     async def follow_up(self, info: Info, key: Key) -> FollowUp | None:
         return await get_follow_up(info.context, key)
 
-    @field("Follow-ups, of one customer if given; newest first if no order is given.")
+    @field("Follow-ups, of one customer or one lead if given; newest first if no order is given.")
     async def follow_ups(
         self,
         info: Info,
@@ -41,11 +45,12 @@ class LeadsQuery:
         after: After = None,
         filter: FilterInput | None = None,  # noqa: A002 - the name in the schema
         order_by: list[OrderByInput] | None = None,
+        lead: strawberry.ID | None = None,
     ) -> Connection[FollowUp] | None:
         condition = to_filter(filter, follow_up_pb2.FollowUp.DESCRIPTOR)
-        if customer is not None:
-            own = of_customer(customer)
-            both = filter_pb2.FilterList(filters=[own, condition] if condition else [own])
+        given = (("customer", customer), ("lead", lead))
+        if own := [_of(field_name, name) for field_name, name in given if name is not None]:
+            both = filter_pb2.FilterList(filters=[*own, condition] if condition else own)
             condition = filter_pb2.Filter(all=both)
         fetch = pages(
             info.context,
@@ -68,9 +73,9 @@ class CheckInInput(Input[follow_up_pb2.CheckIn]):
     pass
 
 
-@derive_input(
+_derive_follow_up = derive_input(
     follow_up_pb2.FollowUp,
-    required={"customer", "method", "content"},
+    required={"method", "content"},
     hide={
         "name",
         "author",
@@ -80,10 +85,29 @@ class CheckInInput(Input[follow_up_pb2.CheckIn]):
         "create_time",
         "verdict",
         "verdict_reasons",
+        "joint_theatre",
+        "awaits_acknowledgement",
+        "acknowledge_time",
     },
-    references={"customer", "contact"},
+    references={"customer", "lead", "contact", "mentions"},
 )
+
+
+@_derive_follow_up
 class LogFollowUpInput(Input[follow_up_pb2.FollowUp]):
+    request_id: RequestId = None
+
+
+@_derive_follow_up
+class FollowUpInput(Input[follow_up_pb2.FollowUp]):
+    pass
+
+
+@strawberry.input(description="Logs several follow-ups of the caller.")
+class BatchLogFollowUpsInput:
+    follow_ups: list[FollowUpInput] = strawberry.field(
+        description="From 1 to 500 follow-ups, the one that happened first best coming first."
+    )
     request_id: RequestId = None
 
 
@@ -94,12 +118,27 @@ class UpdateFollowUpRulesInput(Input[follow_up_pb2.FollowUpRules]):
 
 @strawberry.type
 class LeadsMutation:
-    @mutation("Logs a follow-up on a customer.")
+    @mutation("Logs a follow-up on a customer or a lead.")
     async def log_follow_up(self, info: Info, input: LogFollowUpInput) -> FollowUp | None:  # noqa: A002
         request = follow_up_service_pb2.LogFollowUpRequest(
             follow_up=input.to_proto(), request_id=input.request_id or ""
         )
         return FollowUp(await info.context.calls(info.context.services.follow_ups.LogFollowUp, request))
+
+    @mutation(
+        "Logs several follow-ups of the caller, such as those that waited in a device without network. Each is judged "
+        "by itself; one that is refused keeps none of the others back."
+    )
+    async def batch_log_follow_ups(
+        self,
+        info: Info,
+        input: BatchLogFollowUpsInput,  # noqa: A002
+    ) -> list[FollowUpOutcome] | None:
+        request = follow_up_service_pb2.BatchLogFollowUpsRequest(
+            follow_ups=[one.to_proto() for one in input.follow_ups], request_id=input.request_id or ""
+        )
+        answer = await info.context.calls(info.context.services.follow_ups.BatchLogFollowUps, request)
+        return [FollowUpOutcome(message) for message in answer.outcomes]
 
     @mutation("Changes the rules by which follow-ups are judged, for those that are logged from then on.")
     async def update_follow_up_rules(

@@ -1,8 +1,9 @@
 """Customers that became one."""
 
 import strawberry
-from crm.customers.v1 import merge_service_pb2
+from crm.customers.v1 import customer_pb2, merge_service_pb2
 
+from gateway.conditions import to_paths
 from gateway.connections import DEFAULT_PAGE, After, Connection, First, connect
 from gateway.context import Info
 from gateway.fields import field, mutation
@@ -43,7 +44,11 @@ class UndoMergeInput:
 
 
 def _choices(given: list[MergeChoiceInput] | None) -> list[merge_service_pb2.MergeChoice]:
-    return [merge_service_pb2.MergeChoice(field=one.field, customer=one.customer_id) for one in given or ()]
+    fields = to_paths([one.field for one in given or ()], customer_pb2.Customer.DESCRIPTOR)
+    return [
+        merge_service_pb2.MergeChoice(field=field, customer=one.customer_id)
+        for field, one in zip(fields, given or (), strict=True)
+    ]
 
 
 @strawberry.type

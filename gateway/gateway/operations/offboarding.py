@@ -5,7 +5,7 @@ from chassis.errors import Invalid
 from crm.common.v1 import handover_pb2
 from crm.customers.v1 import customer_pb2
 from crm.identity.v1 import offboarding_service_pb2
-from crm.leads.v1 import follow_up_pb2, lead_pb2
+from crm.leads.v1 import follow_up_pb2, lead_pb2, plan_pb2, task_pb2
 
 from gateway.conditions import FilterInput, to_filter
 from gateway.connections import DEFAULT_PAGE, After, Connection, First, connect
@@ -16,17 +16,23 @@ from gateway.operations.fetching import get_offboarding, pages
 from gateway.operations.requests import RequestId
 from gateway.types.offboarding import Offboarding, OffboardingPreview
 
-_RECORDS = {
+RECORDS = {
     "customer": customer_pb2.Customer.DESCRIPTOR,
+    "customer_theatre": customer_pb2.Customer.DESCRIPTOR,
     "follow_up": follow_up_pb2.FollowUp.DESCRIPTOR,
     "lead": lead_pb2.Lead.DESCRIPTOR,
+    "plan": plan_pb2.Plan.DESCRIPTOR,
+    "task": task_pb2.Task.DESCRIPTOR,
 }
+"""The kinds of records that are handed over, each with the message by whose fields it is filtered."""
 
 
 @strawberry.input(description="Which records of somebody who leaves go to whom.")
 class HandoverRuleInput:
     entity: str | None = strawberry.field(
-        default=None, description="What kind of records: `customer`, `lead` or `follow_up`; all kinds if not given."
+        default=None,
+        description="What kind of records: `customer`, `customer_theatre` (what they follow for a theatre, by filters "
+        "of customers), `follow_up`, `lead`, `plan` or `task`; all kinds if not given.",
     )
     filter: FilterInput | None = strawberry.field(
         default=None, description="Which of them; all if not given. Needs `entity`."
@@ -124,9 +130,9 @@ def _rule(given: HandoverRuleInput) -> handover_pb2.HandoverRule:
     entity = given.entity or ""
     condition = None
     if given.filter is not None:
-        if entity not in _RECORDS:
-            raise Invalid("UNKNOWN_ENTITY", f"say which records: {', '.join(_RECORDS)}", field="entity")
-        condition = to_filter(given.filter, _RECORDS[entity])
+        if entity not in RECORDS:
+            raise Invalid("UNKNOWN_ENTITY", f"say which records: {', '.join(RECORDS)}", field="entity")
+        condition = to_filter(given.filter, RECORDS[entity])
     return handover_pb2.HandoverRule(
         entity=entity,
         filter=condition,

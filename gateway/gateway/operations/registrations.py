@@ -13,15 +13,28 @@ from gateway.operations.fetching import get_lead, pages
 from gateway.operations.requests import DeleteInput, RequestId
 from gateway.types.leads import Lead, LeadConnection
 
-_OUTPUT = {
+OUTPUT = {
+    "assignment_skipped",
     "registrant",
     "partner",
     "registration_state",
     "rejection_reason",
     "protection_expire_time",
+    "last_follow_up_time",
+    "last_effective_follow_up_time",
+    "converted_customer",
+    "converted_contact",
+    "capture_source",
+    "opt_in_time",
+    "repeat_count",
+    "repeat_time",
+    "score",
+    "grade",
     "create_time",
     "update_time",
 }
+_DECIDED_LATER = {"name", "etag", "external_id", "status", "status_reason", "status_note", "owner"}
+"""What partners leave to whoever decides on the registration."""
 
 
 @strawberry.type
@@ -57,17 +70,24 @@ class LeadRecordsQuery:
         return LeadConnection(filter=condition, search=search or "", **fields)
 
 
-@derive_input(lead_pb2.Lead, hide={"name", "etag", *_OUTPUT}, references={"owner"})
+@derive_input(lead_pb2.Lead, hide={"name", "etag", *OUTPUT}, references={"owner"})
 class CreateLeadInput(Input[lead_pb2.Lead]):
+    unowned: bool = strawberry.field(
+        default=False, description="True to leave it to the assignment rules who owns it. No owner may be named then."
+    )
     request_id: RequestId = None
 
 
-@derive_input(lead_pb2.Lead, required={"company_name"}, hide={"name", "etag", "status", "owner", *_OUTPUT})
+@derive_input(
+    lead_pb2.Lead,
+    required={"company_name"},
+    hide={*_DECIDED_LATER, *OUTPUT},
+)
 class RegisterLeadInput(Input[lead_pb2.Lead]):
     request_id: RequestId = None
 
 
-@derive_input(lead_pb2.Lead, required={"name"}, hide={"owner", *_OUTPUT})
+@derive_input(lead_pb2.Lead, required={"name"}, hide={"owner", *OUTPUT})
 class UpdateLeadInput(Input[lead_pb2.Lead]):
     request_id: RequestId = None
 
@@ -102,7 +122,9 @@ class RejectLeadInput:
 class LeadRecordsMutation:
     @mutation("Enters a lead; the caller owns it unless another owner is given.")
     async def create_lead(self, info: Info, input: CreateLeadInput) -> Lead | None:  # noqa: A002
-        request = lead_service_pb2.CreateLeadRequest(lead=input.to_proto(), request_id=input.request_id or "")
+        request = lead_service_pb2.CreateLeadRequest(
+            lead=input.to_proto(), unowned=input.unowned, request_id=input.request_id or ""
+        )
         return Lead(await info.context.calls(info.context.services.leads.CreateLead, request))
 
     @mutation("Registers a company as a partner, for an employee to approve.")

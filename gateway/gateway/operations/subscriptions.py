@@ -1,7 +1,8 @@
 """What clients can listen to."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, TypeVar
 
 import strawberry
 from crm.common.v1 import job_pb2, notification_pb2
@@ -9,10 +10,10 @@ from crm.customers.v1 import customer_batch_service_pb2, transfer_service_pb2
 from crm.identity.v1 import (
     account_pb2,
     auth_service_pb2,
-    offboarding_pb2,
     offboarding_service_pb2,
     settings_service_pb2,
 )
+from crm.leads.v1 import lead_transfer_service_pb2
 
 from gateway import metrics
 from gateway.context import Context, Info
@@ -23,6 +24,8 @@ from gateway.nodes import Key
 from gateway.types.batches import CustomerBatch
 from gateway.types.customers import ImportJob
 from gateway.types.offboarding import Offboarding
+
+T = TypeVar("T")
 
 POLL_SECONDS = 0.3
 TOKEN_CHECK_SECONDS = 60.0
@@ -42,49 +45,24 @@ class Notification(Record[notification_pb2.NotificationRaised]):
 @strawberry.type
 class Subscription:
     @subscription("The progress of an import: now, at every change, and once more when it ends.")
-    async def import_progress(self, info: Info, key: Key) -> AsyncGenerator[ImportJob, None]:
-        calls = info.context.calls
-        request = transfer_service_pb2.GetImportJobRequest(name=key)
-        shown: job_pb2.ImportJob | None = None
-        with metrics.SUBSCRIPTIONS.labels("importProgress").track_inprogress():
-            while True:
-                job = await calls.afresh()(calls.services.transfers.GetImportJob, request)
-                if job != shown:
-                    shown = job
-                    yield ImportJob(job)
-                if job.state in _ENDED:
-                    return
-                await asyncio.sleep(POLL_SECONDS)
+    def import_progress(self, info: Info, key: Key) -> AsyncGenerator[ImportJob, None]:
+        services = info.context.services
+        method: Any = services.transfers.GetImportJob
+        request: Any = transfer_service_pb2.GetImportJobRequest(name=key)
+        if key.startswith("leadImportJobs/"):
+            method = services.lead_transfers.GetLeadImportJob
+            request = lead_transfer_service_pb2.GetLeadImportJobRequest(name=key)
+        return _changes(info, method, request, ImportJob)
 
     @subscription("The progress of an action on many customers: now, at every change, and once more when it ends.")
-    async def job_progress(self, info: Info, key: Key) -> AsyncGenerator[CustomerBatch, None]:
-        calls = info.context.calls
+    def job_progress(self, info: Info, key: Key) -> AsyncGenerator[CustomerBatch, None]:
         request = customer_batch_service_pb2.GetCustomerBatchRequest(name=key)
-        shown: customer_batch_service_pb2.CustomerBatch | None = None
-        with metrics.SUBSCRIPTIONS.labels("jobProgress").track_inprogress():
-            while True:
-                batch = await calls.afresh()(calls.services.batches.GetCustomerBatch, request)
-                if batch != shown:
-                    shown = batch
-                    yield CustomerBatch(batch)
-                if batch.state in _ENDED:
-                    return
-                await asyncio.sleep(POLL_SECONDS)
+        return _changes(info, info.context.services.batches.GetCustomerBatch, request, CustomerBatch)
 
     @subscription("The progress of an offboarding: now, at every change, and once more when it ends.")
-    async def offboarding_progress(self, info: Info, key: Key) -> AsyncGenerator[Offboarding, None]:
-        calls = info.context.calls
+    def offboarding_progress(self, info: Info, key: Key) -> AsyncGenerator[Offboarding, None]:
         request = offboarding_service_pb2.GetOffboardingRequest(name=key)
-        shown: offboarding_pb2.Offboarding | None = None
-        with metrics.SUBSCRIPTIONS.labels("offboardingProgress").track_inprogress():
-            while True:
-                offboarding = await calls.afresh()(calls.services.offboardings.GetOffboarding, request)
-                if offboarding != shown:
-                    shown = offboarding
-                    yield Offboarding(offboarding)
-                if offboarding.state in _ENDED:
-                    return
-                await asyncio.sleep(POLL_SECONDS)
+        return _changes(info, info.context.services.offboardings.GetOffboarding, request, Offboarding)
 
     @subscription("What the services have to tell the signed-in user, from now on. Nothing is kept for later.")
     async def notifications(self, info: Info) -> AsyncGenerator[Notification, None]:
@@ -102,6 +80,20 @@ class Subscription:
                     continue
                 if await _wanted(info.context, message.kind):
                     yield Notification(message)
+
+
+async def _changes(info: Info, method: Any, request: Any, wrap: Callable[[Any], T]) -> AsyncGenerator[T, None]:
+    """What a method answers of work under way: now, and whenever it has changed, until the work has ended."""
+    calls, shown = info.context.calls, None
+    with metrics.SUBSCRIPTIONS.labels(info.field_name).track_inprogress():
+        while True:
+            found = await calls.afresh()(method, request)
+            if found != shown:
+                shown = found
+                yield wrap(found)
+            if found.state in _ENDED:
+                return
+            await asyncio.sleep(POLL_SECONDS)
 
 
 async def _signed_in(context: Context) -> str:

@@ -85,7 +85,7 @@ class TransfersMutation:
         options.request_id = (input.request_id if input else None) or ""
         options.file_name = options.file_name or file.filename or ""
         calls = info.context.calls
-        parts = _parts(options, file)
+        parts = parts_of(options, file)
         return ImportJob(await calls.upload(calls.services.transfers.ImportCustomers, parts, seconds=UPLOAD_SECONDS))
 
     @mutation("Imports the file of a finished check, without another upload.")
@@ -111,7 +111,8 @@ class TransfersMutation:
         return ExportJob(await info.context.calls(info.context.services.transfers.ExportCustomers, request))
 
 
-async def _parts(options: job_pb2.ImportOptions, file: UploadFile) -> AsyncIterator[job_pb2.UploadChunk]:
+async def parts_of(options: job_pb2.ImportOptions, file: UploadFile) -> AsyncIterator[job_pb2.UploadChunk]:
+    """A file as a service takes it."""
     yield job_pb2.UploadChunk(options=options)
     while data := await file.read(PART_BYTES):
         yield job_pb2.UploadChunk(data=data)

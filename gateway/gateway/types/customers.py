@@ -14,7 +14,7 @@ from gateway.nodes import Node
 @derive(
     contact_pb2.Contact,
     required={"customer", "display_name", "etag"},
-    relations={"customer": "customers"},
+    relations={"customer": "customers", "reports_to": "contacts"},
 )
 class Contact(Record[contact_pb2.Contact], Node):
     pass
@@ -28,7 +28,7 @@ class Contact(Record[contact_pb2.Contact], Node):
 class Customer(Record[customer_pb2.Customer], Node):
     @field("The people to talk to, the primary one first.")
     async def contacts(self, info: Info) -> list[Contact]:
-        return await info.context.loaders.contacts.load(self.wire.name)
+        return await info.context.loaders.contacts_of.load(self.wire.name)
 
 
 @derive(customer_service_pb2.CustomerTransferResult)
@@ -70,7 +70,9 @@ class RowError(Record[job_pb2.RowError]):
 class ImportJob(Record[job_pb2.ImportJob]):
     @field("Where the refused rows can be downloaded as a file, once there are some.")
     def error_file_url(self) -> str | None:
-        return f"/files/importErrors/{self.wire.name.partition('/')[2]}" if self.wire.failed_rows else None
+        collection, _, key = self.wire.name.partition("/")
+        folder = "leadImportErrors" if collection == "leadImportJobs" else "importErrors"
+        return f"/files/{folder}/{key}" if self.wire.failed_rows else None
 
 
 @derive(job_pb2.ExportJob, relations={"creator": "users"})
@@ -78,4 +80,6 @@ class ExportJob(Record[job_pb2.ExportJob]):
     @field("Where the file can be downloaded, once it is done.")
     def file_url(self) -> str | None:
         done = self.wire.state == job_pb2.JOB_STATE_SUCCEEDED
-        return f"/files/exports/{self.wire.name.partition('/')[2]}" if done else None
+        collection, _, key = self.wire.name.partition("/")
+        folder = "exports" if collection == "exportJobs" else collection
+        return f"/files/{folder}/{key}" if done else None

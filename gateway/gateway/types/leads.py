@@ -2,30 +2,40 @@
 
 import strawberry
 from crm.common.v1 import filter_pb2
-from crm.leads.v1 import follow_up_pb2, lead_pb2, lead_service_pb2
+from crm.leads.v1 import (
+    follow_up_pb2,
+    follow_up_service_pb2,
+    lead_duplicate_service_pb2,
+    lead_pb2,
+    lead_service_pb2,
+)
 
 from gateway.connections import Connection
 from gateway.context import Info
 from gateway.deriver import Record, derive
 from gateway.fields import field
 from gateway.nodes import Node
-from gateway.types.customers import Contact
 
 
 @derive(
     follow_up_pb2.FollowUp,
-    required={"customer"},
-    relations={"customer": "customers", "author": "users", "assignee": "users"},
-    rename={"contact": "contact_id"},
+    relations={
+        "customer": "customers",
+        "lead": "leads",
+        "contact": "contacts",
+        "author": "users",
+        "assignee": "users",
+        "mentions": "users",
+        "joint_theatre": "departments",
+    },
 )
 class FollowUp(Record[follow_up_pb2.FollowUp], Node):
-    @field("The contact spoken with.")
-    async def contact(self, info: Info) -> Contact | None:
-        name = self.wire.contact
-        if not name:
-            return None
-        contacts = await info.context.loaders.contacts.load(self.wire.customer)
-        return next((contact for contact in contacts if contact.wire.name == name), None)
+    pass
+
+
+@derive(follow_up_service_pb2.FollowUpOutcome)
+class FollowUpOutcome(Record[follow_up_service_pb2.FollowUpOutcome]):
+    pass
 
 
 @derive(follow_up_pb2.FollowUpRules, required={"etag"})
@@ -33,13 +43,26 @@ class FollowUpRules(Record[follow_up_pb2.FollowUpRules]):
     pass
 
 
+@derive(lead_duplicate_service_pb2.LeadDuplicate, required={"subject"}, relations={"owner": "users"})
+class LeadDuplicate(Record[lead_duplicate_service_pb2.LeadDuplicate]):
+    pass
+
+
 @derive(
     lead_pb2.Lead,
     required={"status", "etag"},
-    relations={"owner": "users", "registrant": "users", "partner": "partners"},
+    relations={
+        "owner": "users",
+        "registrant": "users",
+        "partner": "partners",
+        "converted_customer": "customers",
+        "converted_contact": "contacts",
+    },
 )
 class Lead(Record[lead_pb2.Lead], Node):
-    pass
+    @field("What it may be the same as, as far as the caller may see it: the newest 20. See `leadDuplicates`.")
+    async def duplicates(self, info: Info) -> list[LeadDuplicate]:
+        return await info.context.loaders.duplicates_of.load(self.wire.name)
 
 
 @strawberry.type(description="A page of leads.")

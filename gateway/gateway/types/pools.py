@@ -9,6 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from gateway.deriver import Record, derive
 from gateway.fields import field
 from gateway.nodes import Node
+from gateway.relations import relation
 
 
 @derive(
@@ -51,7 +52,7 @@ class PoolExplanation(Record[pool_service_pb2.ExplainPoolResponse]):
 
 @derive(pool_service_pb2.FlowLine, required={"holder"})
 class FlowLine(Record[pool_service_pb2.FlowLine]):
-    pass
+    user = relation("users", "holder", many=False, description="Who held them, unless a pool did.")
 
 
 @derive(pool_service_pb2.PoolFlow)
