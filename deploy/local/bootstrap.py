@@ -1,7 +1,8 @@
 """Installs the suite into `.venv`, with nothing but Python 3.11 or later: `bootstrap.py [run COMMAND ARGUMENT…]`.
 
 Once installed, and as long as neither the locked requirements nor our own distributions change, it does nothing,
-and needs no network. `run` then becomes the command, with the installation first on the PATH.
+and needs no network. `run` then becomes the command, with the installation first on the PATH. `fetch NAME FOLDER` puts
+the packages of `requirements/NAME.lock` into a folder, without what they depend on.
 """
 
 import ast
@@ -40,6 +41,8 @@ def main() -> None:
                 print(f"  installed after {time.time() - began:.1f} s", flush=True)
     if sys.argv[1:2] == ["run"]:
         become(sys.argv[2:], began)
+    if sys.argv[1:2] == ["fetch"]:
+        fetch(REQUIREMENTS / f"{sys.argv[2]}.lock", Path(sys.argv[3]))
 
 
 def is_installed() -> bool:
@@ -76,6 +79,15 @@ def install() -> None:
     editable = [part for folder in distributions() for part in ("--editable", str(folder))]
     run([*uv, "install", *target, "--offline", "--no-deps", "--no-build-isolation", *editable], settings)
     STAMP.write_text(wanted())
+
+
+def fetch(lock: Path, folder: Path) -> None:
+    """Put locked packages into a folder of their own."""
+    with tempfile.TemporaryDirectory() as scratch:
+        settings, options = uv_settings(find_pip(Path(scratch)))
+    uv = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(VENV / "bin" / "python")]
+    locked = ["--no-deps", "--require-hashes", "--requirement", str(lock)]
+    run([*uv, "--target", str(folder), *options, *locked], settings)
 
 
 def create_environment() -> None:
@@ -178,6 +190,8 @@ def become(command: list[str], began: float) -> None:
     path = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     environment = {**os.environ, "PATH": path, "VIRTUAL_ENV": str(VENV), "CRM_SINCE": str(began)}
     environment.pop("PYTHONHOME", None)
+    # Each of the suite's many processes would compile all that it imports: seconds of work instead of one.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     os.execvpe(command[0], command, environment)  # noqa: S606 - this is what it is for
 
 

@@ -1,5 +1,6 @@
 """`python -m local_suite.checks lint | test`: everything that must hold before a change is taken."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -74,9 +75,11 @@ def _different(compared: "dircmp[str]") -> Iterator[str]:
 
 
 def test() -> int:
-    """Run all tests in two processes, each with a suite of its own."""
-    command = [PYTHON, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup"]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    """Run all tests in two processes, each with a suite of its own, and those of a file in one of them."""
+    command = [PYTHON, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    # Tests start servers from processes in which gRPC runs: a fork must not wake its threads in the child.
+    environment = {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"}
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
 def main() -> int:

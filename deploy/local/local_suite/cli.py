@@ -1,6 +1,7 @@
 """`crm`: runs the whole suite on one machine, and looks at it."""
 
 import argparse
+import gc
 import os
 import signal
 import subprocess
@@ -67,10 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     for name, function, text in (
         ("serve-all", _serve_all, "answer gRPC calls for services, all by default, in this process"),
         ("work-all", _work_all, "handle events, timers and jobs of services in this process"),
-        ("migrate-all", _migrate_all, "bring the databases of services up to date"),
-        ("declare-all", _declare_all, "make the queues of services' handlers"),
     ):
         add(name, function, text).add_argument("services", nargs="*", metavar="SERVICE", default=list(SERVICES))
+    prepare = add("prepare", _prepare, "bring all databases up to date, or, once the input ends, make all queues")
+    prepare.add_argument("what", nargs="+", choices=("databases", "queues"))
     return parser
 
 
@@ -205,6 +206,9 @@ def _services(names: Sequence[str]) -> "list[Service]":
     unknown = [name for name in names if name not in SERVICES]
     if unknown:
         raise Problem(f"there is no service {', '.join(unknown)}; there are: {', '.join(SERVICES)}")
+    # What is imported stays: looking for garbage in it is a seventh of the start. A server looks again once it serves;
+    # what else is done here is soon over.
+    gc.disable()
     return [import_module(f"{name}.main").SERVICE for name in names]
 
 
@@ -224,17 +228,14 @@ def _work_all(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _declare_all(arguments: argparse.Namespace) -> int:
+def _prepare(arguments: argparse.Namespace) -> int:
     from chassis import cli
     from chassis.settings import Settings
 
-    cli.declare_queues(Settings.read(), _services(arguments.services))
-    return 0
-
-
-def _migrate_all(arguments: argparse.Namespace) -> int:
-    from chassis import cli
-    from chassis.settings import Settings
-
-    cli.migrate(Settings.read(), _services(arguments.services))
+    settings, services = Settings.read(), _services(SERVICES)
+    if "databases" in arguments.what:
+        cli.migrate(settings, services)
+    if "queues" in arguments.what:
+        sys.stdin.read()
+        cli.declare_queues(settings, services)
     return 0

@@ -22,8 +22,8 @@ PICTURE = """query Picture($id: ID!) {
     profile { asOf customer { name status level phones } }
     owner { user { name } }
     contacts { nodes { name jobTitle } }
-    followUps { nodes { method content nextContactTime author { name } } }
-    timeline { nodes { kind source summary occurTime } }
+    followUps { source status nodes { method content nextContactTime author { name } } }
+    timeline { status confidence freshness { source missing lagSeconds } nodes { kind source summary occurTime } }
   }
 }"""
 IMPORT = "mutation Import($file: Upload!) { importCustomers(file: $file) { id } }"

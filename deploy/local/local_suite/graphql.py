@@ -11,6 +11,12 @@ from websockets.typing import Subprotocol
 
 JSON = dict[str, Any]
 
+PATIENCE_SECONDS = 90.0
+"""How long an answer is waited for: longer than the gateway takes for anything, even on a machine that is busy."""
+
+_TLS = httpx.create_ssl_context()
+"""Shared by all clients: to load the authorities takes longer than most calls."""
+
 
 class GraphQLError(Exception):
     """The answer holds errors."""
@@ -29,10 +35,10 @@ class GraphQLError(Exception):
 class GraphQLClient:
     """Talks to a gateway, as whoever its token says."""
 
-    def __init__(self, url: str, token: str = "", *, timeout: float = 30) -> None:
+    def __init__(self, url: str, token: str = "", *, timeout: float = PATIENCE_SECONDS) -> None:
         self.url, self.token = url.rstrip("/"), token
         headers = {"graphql-require-preflight": "1"} | ({"authorization": f"Bearer {token}"} if token else {})
-        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout)
+        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout, verify=_TLS)
         self.last: httpx.Response | None = None
 
     def sign_in(self, username: str, password: str) -> Self:
@@ -74,21 +80,45 @@ class GraphQLClient:
     @contextmanager
     def subscribe(self, document: str, **variables: Any) -> Iterator[Iterator[JSON]]:
         """The answers of a subscription, one after the other. It is established when the block begins."""
-        url = self.url.replace("http", "ws", 1) + "/graphql"
-        with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
+        url, patience = self.url.replace("http", "ws", 1) + "/graphql", PATIENCE_SECONDS
+        with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")], open_timeout=patience) as socket:
             payload = {"authorization": f"Bearer {self.token}"} if self.token else {}
             socket.send(json.dumps({"type": "connection_init", "payload": payload}))
-            acknowledged = json.loads(socket.recv(timeout=10))
+            acknowledged = _received(socket)
             if acknowledged["type"] != "connection_ack":
                 raise ConnectionError(f"the gateway answered {acknowledged}")
-            request = {"query": document, "variables": variables}
-            socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": request}))
-            yield _answers(socket)
+            _begin(socket, "1", document, variables)
+            yield _answers(socket, _told_until_established(socket))
 
 
-def _answers(socket: Any) -> Iterator[JSON]:
+def _begin(socket: Any, key: str, document: str, variables: JSON) -> None:
+    payload = {"query": document, "variables": variables}
+    socket.send(json.dumps({"id": key, "type": "subscribe", "payload": payload}))
+
+
+def _received(socket: Any) -> JSON:
+    message: JSON = json.loads(socket.recv(timeout=PATIENCE_SECONDS))
+    return message
+
+
+def _told_until_established(socket: Any) -> list[JSON]:
+    """What a subscription has told until it is established.
+
+    The protocol does not say when that is. The gateway first asks whose token it is, so that what is asked after it,
+    and takes the same way, is answered later.
+    """
+    told = []
+    for key in ("2", "3"):
+        _begin(socket, key, "{ me { id } }", {})
+        while (message := _received(socket)).get("id") != key or message["type"] == "next":
+            if message.get("id") != key:
+                told.append(message)
+    return told
+
+
+def _answers(socket: Any, told: list[JSON]) -> Iterator[JSON]:
     while True:
-        message = json.loads(socket.recv(timeout=60))
+        message = told.pop(0) if told else _received(socket)
         match message["type"]:
             case "next" if message["payload"].get("errors"):
                 raise GraphQLError(message["payload"]["errors"], message["payload"].get("data"))

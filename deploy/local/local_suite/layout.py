@@ -40,6 +40,11 @@ class RunFolder:
         return self.path / "traces"
 
     @property
+    def objects(self) -> Path:
+        """The files that the services keep outside their databases, such as pictures."""
+        return self.path / "objects"
+
+    @property
     def mails(self) -> Path:
         """The mails that the services sent, one `.eml` file each."""
         return self.path / "mails"

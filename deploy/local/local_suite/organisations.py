@@ -15,10 +15,10 @@ class Organisation:
         departments = admin.run("{ departments(first: 200) { nodes { id parentId } } }")["departments"]["nodes"]
         self.root = next(item["id"] for item in departments if not item["parentId"])
 
-    def department(self, name: str, parent: str = "") -> str:
+    def department(self, name: str, parent: str = "", *, theatre: bool = False) -> str:
         """The id of a new department."""
         document = "mutation($input: CreateDepartmentInput!) { createDepartment(input: $input) { id } }"
-        values = {"name": f"{name}{self.mark}", "parentId": parent or self.root}
+        values = {"name": f"{name}{self.mark}", "parentId": parent or self.root, "theatre": theatre}
         created: str = self.admin.run(document, input=values)["createDepartment"]["id"]
         return created
 

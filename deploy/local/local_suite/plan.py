@@ -129,6 +129,8 @@ def shared_environment(
         "GATEWAY_URL": gateway_url(options.host, ports["gateway"]),
         "PUBLIC_URL": os.environ.get("PUBLIC_URL") or gateway_url(options.host, ports["gateway"]),
         "TRACE_FOLDER": str(folder.traces),
+        "OBJECT_STORE": os.environ.get("OBJECT_STORE") or folder.objects.resolve().as_uri(),
+        **_telephones(credentials),
         **_mail(folder),
         "TEST_CLOCK": "1" if options.test_clock else "",
         # glibc keeps memory apart for up to sixteen threads otherwise, which small processes never fill.
@@ -161,7 +163,7 @@ def _process(role: Role, options: Options, shared: Mapping[str, str], ports: Map
 
 
 def _concerns(role: Role, variable: str) -> bool:
-    for prefix in ("DATABASE_URL_", "SERVICE_CLIENT_SECRET_"):
+    for prefix in ("DATABASE_URL_", "DATABASE_DIRECT_URL_", "DATABASE_READ_URL_", "SERVICE_CLIENT_SECRET_"):
         if variable.startswith(prefix):
             return variable.removeprefix(prefix).lower() in role.services
     if variable == "TOKEN_SIGNING_KEY":
@@ -169,6 +171,16 @@ def _concerns(role: Role, variable: str) -> bool:
     if variable == "DATA_KEYS":
         return role.kind != "gateway"
     return variable not in ("BOOTSTRAP_ADMIN_PASSWORD", "SAMPLE_PASSWORD", "GATEWAY_URL")
+
+
+def _telephones(credentials: Credentials) -> dict[str, str]:
+    """The telephone system that the environment names; without one, people dial themselves, and calls can be told of by
+    whoever knows the secret."""
+    own = hashlib.sha256(f"telephones {credentials.gateway_secret}".encode()).hexdigest()
+    return {
+        "DIALLER_SECRET": os.environ.get("DIALLER_SECRET") or own,
+        **({"DIALLER_URL": os.environ["DIALLER_URL"]} if os.environ.get("DIALLER_URL") else {}),
+    }
 
 
 def _mail(folder: RunFolder) -> dict[str, str]:

@@ -6,16 +6,21 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 import psutil
+from chassis import stacks
 from embedded.processes import ProcessRef, StartFailed, spawn, tail
 
 from local_suite.layout import ROOT, RunFolder
 from local_suite.plan import Process
 
-READY_SECONDS = 60.0
-STOP_SECONDS = 15.0
+READY_SECONDS = 180.0
+STOP_SECONDS = 60.0
+"""More than twice what a process allows itself, however busy the machine is."""
+STACKS_SECONDS = 0.5
+"""How long a process that does not stop may take to write down where it stands."""
 LOG_BYTES = 20_000_000
 """A log that is longer when its process starts is set aside; the one set aside before is then dropped."""
 
@@ -95,10 +100,20 @@ def _stop_with_children(reference: ProcessRef) -> bool:
         return True
     # A process that has to be killed cannot end the processes that it started.
     children = [ProcessRef(child.pid, child.create_time()) for child in process.children(recursive=True)]
-    obeyed = reference.stop(seconds=STOP_SECONDS)
+    obeyed = reference.stop(seconds=STOP_SECONDS, before_kill=lambda: _ask_for_stacks([reference, *children]))
     for child in children:
         child.stop(seconds=2)
     return obeyed
+
+
+def _ask_for_stacks(references: Iterable[ProcessRef]) -> None:
+    """Let each process that still runs write into its log where it stands, one after the other."""
+    for each in references:
+        process = each.find()
+        if process is not None:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(stacks.SIGNAL)
+            time.sleep(STACKS_SECONDS)
 
 
 def kill(folder: RunFolder, name: str) -> None:

@@ -14,7 +14,7 @@ from embedded import postgres, rabbitmq
 from embedded.ports import LOOPBACK, is_free
 from embedded.processes import StartFailed, tail
 
-from local_suite import addresses, plan, running
+from local_suite import addresses, plan, running, schema
 from local_suite.credentials import Credentials
 from local_suite.layout import ROOT, SERVICES, Problem, RunFolder, write_private
 from local_suite.plan import Options, Process
@@ -96,19 +96,30 @@ def _start(
     for each in missing:
         if each.role.kind == "gateway":
             running.start(folder, each)
-    _run(folder, "migrate", ["-m", "local_suite", "migrate-all"], shared)
-    report(f"databases are up to date after {time.monotonic() - began:.1f} s")
     # Neither does a worker wait for the broker here: it waits by itself, once it has started. Several may publish only
     # when each other's queues are there, or what one tells first is told to nobody.
-    if sum(each.role.kind == "work" for each in missing) > 1:
-        broker.result()
-        _run(folder, "queues", ["-m", "local_suite", "declare-all"], shared)
+    _prepare(folder, shared, broker if sum(each.role.kind == "work" for each in missing) > 1 else None)
+    report(f"databases are up to date after {time.monotonic() - began:.1f} s")
     for each in missing:
         if each.role.kind != "gateway":
             begun[each.name] = time.monotonic()
             running.start(folder, each)
     broker.result()
     _wait(folder, processes, report, begun)
+
+
+def _prepare(folder: RunFolder, shared: Mapping[str, str], broker: "Future[None] | None") -> None:
+    """Bring the databases up to date, unless nothing has changed since that was done, and make the queues on a broker.
+
+    One process does both, since its start takes longer than either. It migrates while the broker starts.
+    """
+    state = schema.state(shared)
+    current = folder.read("schema") == state
+    if current and broker is None:
+        return
+    what = [*([] if current else ["databases"]), *(["queues"] if broker else [])]
+    _run(folder, "prepare", ["-m", "local_suite", "prepare", *what], shared, broker)
+    folder.write("schema", state if current else schema.state(shared))
 
 
 def _wait(folder: RunFolder, processes: list[Process], report: Report, begun: Mapping[str, float]) -> None:
@@ -181,20 +192,30 @@ def _load_sample(folder: RunFolder, options: Options, shared: Mapping[str, str],
     folder.write("sample", {"loaded": options.sample})
 
 
-def _run(folder: RunFolder, name: str, arguments: list[str], shared: Mapping[str, str]) -> None:
-    """Run a step to its end. Raises StartFailed with what it said."""
+def _run(
+    folder: RunFolder,
+    name: str,
+    arguments: list[str],
+    shared: Mapping[str, str],
+    awaited: "Future[None] | None" = None,
+) -> None:
+    """Run a step to its end. Its input ends once what it waits for has come. Raises StartFailed with what it said."""
     log = folder.log(name)
-    with log.open("wb") as output:
-        done = subprocess.run(
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
             [sys.executable, *arguments],
             env={**os.environ, **shared},
             cwd=ROOT,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
-            check=False,
-        )
-    if done.returncode != 0:
+        ) as step,
+    ):
+        if awaited is not None:
+            awaited.result()
+        step.communicate()
+    if step.returncode != 0:
         raise StartFailed(f"{name} failed:\n{tail(log, 30)}")
 
 
@@ -209,22 +230,24 @@ def _in_stop_order(names: list[str]) -> list[str]:
     return sorted(names, key=lambda name: kinds.index(name.rpartition("-")[2]))
 
 
-def down(folder: RunFolder, report: Report) -> None:
-    """Stop everything, callers before those whom they call. Safe to call again."""
+def down(folder: RunFolder, report: Report) -> list[str]:
+    """Stop everything, callers before those whom they call. Safe to call again. Returns what had to be killed."""
     if not folder.path.exists():
-        return
+        return []
     with folder.locked():
-        _down(folder, report)
+        return _down(folder, report)
 
 
-def _down(folder: RunFolder, report: Report) -> None:
-    names = list(running.started(folder))
+def _down(folder: RunFolder, report: Report) -> list[str]:
+    names, killed = list(running.started(folder)), []
     for kind in ("gateway", "serve", "work"):
-        for killed in running.stop(folder, [name for name in names if name.rpartition("-")[2] == kind]):
-            report(f"{killed} did not stop in time and was killed")
+        killed += running.stop(folder, [name for name in names if name.rpartition("-")[2] == kind])
+    for name in killed:
+        report(f"{name} did not stop in time and was killed; {folder.log(name)} ends with where it stood")
     with ThreadPoolExecutor(2) as pool:
         for done in (pool.submit(rabbitmq.stop, folder.rabbitmq), pool.submit(postgres.stop, folder.postgres)):
             done.result()
+    return killed
 
 
 def reset(folder: RunFolder, report: Report) -> None:

@@ -9,11 +9,14 @@ from typing import Any, Self
 import psycopg
 from embedded import postgres, rabbitmq
 from embedded.ports import free_port
+from embedded.processes import tail
 
 from local_suite import plan, running, suite
 from local_suite.graphql import GraphQLClient
 from local_suite.layout import Problem, RunFolder
 from local_suite.plan import Options
+
+STACK_LINES = 200
 
 
 @dataclass(frozen=True)
@@ -97,12 +100,15 @@ class Suite:
             running.stop(self.folder, [name])
 
     def stop(self) -> None:
-        """Stop everything and delete the databases. The logs stay."""
-        said: list[str] = []
-        suite.down(self.folder, said.append)
+        """Stop everything and delete the databases. The logs stay.
+
+        Raises Problem, with where it stood, if a process had to be killed: it may have been a deadlock.
+        """
+        killed = suite.down(self.folder, lambda text: None)
         postgres.remove(self.folder.postgres)
-        if said:
-            raise Problem("; ".join(said))
+        if killed:
+            stood = [f"{name} did not stop in time:\n{tail(self.folder.log(name), STACK_LINES)}" for name in killed]
+            raise Problem("\n".join(stood))
 
     def __enter__(self) -> Self:
         return self

@@ -11,10 +11,9 @@ from chassis.testing import eventually
 from embedded import postgres, rabbitmq
 from local_suite import running
 from local_suite.graphql import GraphQLError
-from local_suite.layout import RunFolder
 from local_suite.testing import running_suite
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("suite-of-local")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -83,22 +82,18 @@ def test_up_again_leaves_what_runs_alone(suite, crm):
     assert pids(suite) == before
 
 
-@pytest.mark.parametrize("name", ["serve", "gateway", "postgres", "rabbitmq"])
-def test_up_repairs_what_was_killed(suite, crm, name):
-    suite.kill(name)
+@pytest.mark.parametrize("names", [("serve", "gateway"), ("postgres", "rabbitmq"), ("work",)])
+def test_up_repairs_what_was_killed_and_nothing_else(suite, crm, names):
+    before = pids(suite)
+    for name in names:
+        suite.kill(name)
     assert crm("status")[0] == 1
     code, said = crm("up")
     assert code == 0, said
-    assert crm("status")[0] == 0
-    eventually(lambda: answers(suite))
-
-
-def test_only_what_was_killed_is_started(suite, crm):
-    before = pids(suite)
-    suite.kill("work")
-    assert crm("up")[0] == 0
+    eventually(lambda: crm("status")[0] == 0)  # a process may notice only now that a server was gone
     after = pids(suite)
-    assert {name for name in after if after[name] != before[name]} == {"work"}
+    assert {name for name in after if after[name] != before[name]} == set(names) & set(before)
+    eventually(lambda: answers(suite))
 
 
 def test_the_mode_can_be_changed_while_it_runs(suite, crm):
@@ -125,15 +120,19 @@ def test_the_environment_of_a_process_is_told(suite, crm):
 
 def test_a_trace_is_shown_as_a_tree(suite, crm):
     client = suite.admin()
-    client.run("{ me { username } }")
-    trace_id = client.last.headers["x-trace-id"]
+
+    def asked():
+        client.run("{ me { username } }")
+        return client.last.headers["x-trace-id"]
 
     def shown():
         code, said = crm("trace", trace_id)
         return code == 0 and "gateway" in said and "serve" in said
 
-    assert any(shown() for _ in range(20))
-    assert trace_id in crm("trace")[1]
+    trace_id = asked()
+    eventually(shown, timeout=120)
+    # One of just now: timers leave traces of their own, and only the latest are listed.
+    eventually(lambda: asked() in crm("trace")[1], timeout=120)
 
 
 def test_logs_of_processes_are_printed(crm):
@@ -143,27 +142,16 @@ def test_logs_of_processes_are_printed(crm):
 
 def test_down_stops_everything_and_up_brings_back_what_was_there(suite, crm):
     document = "mutation($input: CreateCustomerInput!) { createCustomer(input: $input) { id } }"
+    eventually(lambda: answers(suite))
     customer = suite.admin().run(document, input={"name": "长在"})["createCustomer"]["id"]
     assert crm("down") == (0, "")
     assert postgres.attach(suite.folder.postgres) is None
     assert rabbitmq.attach(suite.folder.rabbitmq) is None
     assert crm("down") == (0, "")
     assert crm("up")[0] == 0
+    eventually(lambda: answers(suite))
     answer = suite.admin().run("query($id: ID!) { customer(id: $id) { name } }", id=customer)
     assert answer["customer"]["name"] == "长在"
-
-
-def test_reset_deletes_everything(tmp_path):
-    folder = RunFolder(tmp_path / "run")
-    suite = running_suite(folder.path)
-    data = postgres.attach(folder.postgres).data
-    started = [each.process for each in running.started(folder).values()]
-    environment = {**os.environ, "RUN_DIR": str(folder.path)}
-    subprocess.run([sys.executable, "-m", "local_suite", "reset"], env=environment, check=True)
-    assert not folder.path.exists()
-    assert not data.exists()
-    assert not any(process.alive() for process in started)
-    suite.stop()
 
 
 def test_a_folder_of_something_else_is_not_deleted(tmp_path):
@@ -172,3 +160,12 @@ def test_a_folder_of_something_else_is_not_deleted(tmp_path):
     done = subprocess.run([sys.executable, "-m", "local_suite", "reset"], env=environment, check=False)
     assert done.returncode == 1
     assert (tmp_path / "thesis.txt").exists()
+
+
+def test_reset_deletes_everything(suite, crm):
+    data = postgres.attach(suite.folder.postgres).data
+    started = [each.process for each in running.started(suite.folder).values()]
+    assert crm("reset")[0] == 0
+    assert not suite.folder.path.exists()
+    assert not data.exists()
+    assert not any(process.alive() for process in started)

@@ -39,17 +39,19 @@ class Channel:
     request_id: Callable[[str, str], str]
     """(kind, key) → what makes a retry safe."""
 
-    def load(self, organisation: Organisation, departments: Mapping[str, str], roles: Mapping[str, str]) -> None:
-        """Bring them in. The people of the organisation are there already."""
+    def load(self, organisation: Organisation, departments: Mapping[str, str], roles: Mapping[str, str]) -> list[str]:
+        """Bring them in. The people of the organisation are there already. Returns the names of the leads."""
         theatre = organisation.theatres[0]
         seller = next(person for person in organisation.sellers(theatre) if person.role == "销售代表")
-        self._enter_leads(seller)
+        leads = self._enter_leads(seller)
         self._register(self._partner(), departments[theatre], roles["合作伙伴"])
         self._client()
+        return leads
 
-    def _enter_leads(self, seller: Person) -> None:
+    def _enter_leads(self, seller: Person) -> list[str]:
         stub = lead_service_pb2_grpc.LeadServiceStub(self.suite.leads)
         caller = self.suite.sign_in(seller.username, self.suite.targets.people_password)
+        made = []
         for company, contact, phone, source, province, city, requirement in LEADS:
             lead = lead_pb2.Lead(
                 company_name=company,
@@ -61,7 +63,8 @@ class Channel:
                 requirement=requirement,
             )
             request = lead_service_pb2.CreateLeadRequest(lead=lead, request_id=self.request_id("lead", company))
-            stub.CreateLead(request, metadata=caller, timeout=10)
+            made.append(stub.CreateLead(request, metadata=caller, timeout=10).name)
+        return made
 
     def _partner(self) -> str:
         stub = partner_service_pb2_grpc.PartnerServiceStub(self.suite.identity)

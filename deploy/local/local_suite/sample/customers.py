@@ -23,10 +23,12 @@ from local_suite.sample.words import (
 
 STATUSES = {"POTENTIAL": 40, "ENGAGED": 28, "WON": 18, "DORMANT": 8, "LOST": 6}
 STATUS_WORDS = {"POTENTIAL": "潜在", "ENGAGED": "跟进中", "WON": "成交", "DORMANT": "沉睡", "LOST": "流失"}
+DECISION_ROLES = ("决策人", "影响者", "使用者", "把关者", "采购", "支持者", "审批人")
+STANCES = ("支持", "中立", "中立", "反对", "未知", "支持")
 LEVELS = {"A": 8, "B": 20, "C": 40, "D": 24, "E": 8}
 HEADINGS = (
     "客户名称", "统一社会信用代码", "负责人", "状态", "等级", "行业", "来源", "电话", "邮箱", "网址",
-    "省", "市", "区", "地址", "标签", "联系人", "职务", "联系电话", "外部编号",
+    "省", "市", "区", "地址", "标签", "联系人", "职务", "联系电话", "决策角色", "影响力", "立场", "外部编号",
 )  # fmt: skip
 MOBILE_PREFIXES = ("30", "35", "38", "39", "50", "58", "77", "86", "89")
 ORG_CODE_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
@@ -66,7 +68,8 @@ class SampleCustomer:
             self.name, self.credit_code, self.owner.username, STATUS_WORDS[self.status], self.level,
             self.industry.name, self.source, self.phone, self.email, self.website, self.city.province, self.city.name,
             self.district, self.street, ",".join(self.tags), self.contact, self.contact_title, self.contact_phone,
-            self.external_id,
+            DECISION_ROLES[self.number % len(DECISION_ROLES)], str(1 + self.number % 5),
+            STANCES[self.number % len(STANCES)], self.external_id,
         ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,19 +27,26 @@ from crm.identity.v1 import (
     user_service_pb2_grpc,
 )
 from crm.leads.v1 import follow_up_pb2, follow_up_service_pb2, follow_up_service_pb2_grpc
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from local_suite.client import SuiteClient
 from local_suite.sample.channel import Channel
-from local_suite.sample.company import Organisation, make_organisation
+from local_suite.sample.company import Organisation, Person, make_organisation
 from local_suite.sample.customers import HEADINGS, SampleCustomer, make_customers
 from local_suite.sample.follow_ups import SampleFollowUp, make_follow_ups
+from local_suite.sample.leads import LeadWork
 from local_suite.sample.pools import fill_pools
 from local_suite.sample.profile import load_profile
+from local_suite.sample.purchases import record_purchases
+from local_suite.sample.relations import relate_customers
 from local_suite.sample.shares import share_customers
+from local_suite.sample.theatres import follow_customers
 from local_suite.sample.views import keep_views
 
-WRITERS = 8
+WRITERS = 4
+BATCH = 250
+"""Follow-ups in one request."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +66,26 @@ class Loader:
         self.now = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
     def run(self) -> None:
-        """Bring in the organisation, customers with shares and pools, follow-ups, and leads with who brings them."""
+        """Bring in the organisation, customers with shares and pools, what happened with them, and leads."""
         random = Random(self.plan.seed)
         organisation = make_organisation(random)
         customers = list(make_customers(random, organisation, self.plan.customers))
         follow_ups = list(make_follow_ups(random, customers, self.now, self.plan.follow_ups))
         departments = self._load_organisation(organisation)
+        heads = self._load_people(organisation, departments)
         self._load_customers(customers)
-        self._load_follow_ups(follow_ups, self._customer_names())
+        names = self._customer_names()
+        self._load_follow_ups(follow_ups, names)
+        record_purchases(self.suite, self._request_id, customers, names, self.now)
         share_customers(self.suite, self._request_id, self.now)
+        follow_customers(self.suite, self._request_id)
+        relate_customers(self.suite, self._request_id)
         keep_views(self.suite, self._request_id, organisation.people[0].username, departments["总部"])
-        fill_pools(self.suite, self._request_id, organisation.theatres, departments)
-        Channel(self.suite, self._request_id).load(organisation, departments, self._roles())
+        fill_pools(self.suite, self._request_id, organisation.theatres, departments, heads)
+        work = LeadWork(self.suite, self._request_id, self.now)
+        work.prepare(organisation.theatres[0], departments[organisation.theatres[0]])
+        leads = Channel(self.suite, self._request_id).load(organisation, departments, self._roles())
+        work.work(organisation, leads)
 
     def _load_organisation(self, organisation: Organisation) -> dict[str, str]:
         """The departments by title."""
@@ -86,9 +101,14 @@ class Loader:
                 request_id=self._request_id("department", title),
             )
             departments[title] = stub.CreateDepartment(request, metadata=self.suite.admin, timeout=10).name
+        return departments
+
+    def _load_people(self, organisation: Organisation, departments: Mapping[str, str]) -> dict[str, str]:
+        """The heads of departments, by title: the managers."""
         roles = self._roles()
         users = user_service_pb2_grpc.UserServiceStub(self.suite.identity)
-        for number, person in enumerate(organisation.people, 1):
+
+        def hire(number: int, person: Person) -> str:
             create = user_service_pb2.CreateUserRequest(
                 user=user_pb2.User(
                     username=person.username,
@@ -101,8 +121,24 @@ class Loader:
                 password=self.suite.targets.people_password,
                 request_id=self._request_id("user", person.username),
             )
-            users.CreateUser(create, metadata=self.suite.admin, timeout=10)
-        return departments
+            return users.CreateUser(create, metadata=self.suite.admin, timeout=10).name
+
+        with ThreadPoolExecutor(WRITERS) as pool:
+            names = list(pool.map(hire, range(1, len(organisation.people) + 1), organisation.people))
+        heads = {
+            person.department: name
+            for person, name in zip(organisation.people, names, strict=True)
+            if person.role == "销售经理"
+        }
+        stub = department_service_pb2_grpc.DepartmentServiceStub(self.suite.identity)
+        for title, head in heads.items():
+            promote = department_service_pb2.UpdateDepartmentRequest(
+                department=department_pb2.Department(name=departments[title], head=head),
+                update_mask=FieldMask(paths=["head"]),
+                request_id=self._request_id("head", title),
+            )
+            stub.UpdateDepartment(promote, metadata=self.suite.admin, timeout=10)
+        return heads
 
     def _load_customers(self, customers: Iterable[SampleCustomer]) -> None:
         text = io.StringIO()
@@ -122,26 +158,18 @@ class Loader:
 
         def log_all(author: str) -> None:
             caller = self.suite.sign_in(author, self.suite.targets.people_password)
-            for follow_up in by_author[author]:
-                stub.LogFollowUp(self._log_request(follow_up, names), metadata=caller, timeout=30)
+            own = sorted(by_author[author], key=lambda follow_up: follow_up.occur_time)
+            for start in range(0, len(own), BATCH):
+                request = follow_up_service_pb2.BatchLogFollowUpsRequest(
+                    follow_ups=[_message(follow_up, names) for follow_up in own[start : start + BATCH]],
+                    request_id=self._request_id("follow-ups", f"{author}/{start}"),
+                )
+                answer = stub.BatchLogFollowUps(request, metadata=caller, timeout=60)
+                if refused := [one.reason for one in answer.outcomes if one.reason]:
+                    raise RuntimeError(f"follow-ups of the sample were refused: {refused}")
 
         with ThreadPoolExecutor(WRITERS) as pool:
             list(pool.map(log_all, by_author))
-
-    def _log_request(
-        self, follow_up: SampleFollowUp, names: dict[str, str]
-    ) -> follow_up_service_pb2.LogFollowUpRequest:
-        upcoming = follow_up.next_contact_time
-        return follow_up_service_pb2.LogFollowUpRequest(
-            follow_up=follow_up_pb2.FollowUp(
-                customer=names[follow_up.customer.external_id],
-                method=follow_up_pb2.FollowUpMethod.Value(f"FOLLOW_UP_METHOD_{follow_up.method}"),
-                content=follow_up.content,
-                occur_time=_timestamp(follow_up.occur_time),
-                next_contact_time=_timestamp(upcoming) if upcoming else None,
-            ),
-            request_id=self._request_id("follow-up", str(follow_up.number)),
-        )
 
     def _customer_names(self) -> dict[str, str]:
         """The resource names of the sample's customers by external id."""
@@ -176,6 +204,17 @@ class Loader:
 
     def _request_id(self, kind: str, key: str) -> str:
         return str(uuid5(NAMESPACE_URL, f"sample/{self.plan.seed}/{self.now:%Y-%m-%d}/{kind}/{key}"))
+
+
+def _message(follow_up: SampleFollowUp, names: Mapping[str, str]) -> follow_up_pb2.FollowUp:
+    upcoming = follow_up.next_contact_time
+    return follow_up_pb2.FollowUp(
+        customer=names[follow_up.customer.external_id],
+        method=follow_up_pb2.FollowUpMethod.Value(f"FOLLOW_UP_METHOD_{follow_up.method}"),
+        content=follow_up.content,
+        occur_time=_timestamp(follow_up.occur_time),
+        next_contact_time=_timestamp(upcoming) if upcoming else None,
+    )
 
 
 def _timestamp(moment: datetime) -> Timestamp:
