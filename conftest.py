@@ -1,5 +1,57 @@
+import gc
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
 # The folder `gateway/` bears the name of the package in it. Tests are imported by their paths, which would make the
 # folder a package of its own and hide the real one, unless that is there first.
 import gateway  # noqa: F401
 
 pytest_plugins = ["local_suite.features"]
+
+# All that is collected stays: looking for garbage in it again and again is a tenth of what tests compute.
+gc.disable()
+
+# How long an example takes says more of the machine than of the code. A change is judged by the same examples each
+# time; new ones are looked for by whoever runs the tests by hand.
+settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+settings.load_profile("unhurried")
+
+HERE = Path(__file__).parent
+ORDER = (
+    "deploy/local/tests/test_suite.py",
+    "",
+    "tests/faults",
+    "tests/contracts",
+    "tests/e2e/test_personal_data.py",
+    "tests/e2e",
+    "tests/e2e/test_import.py",
+    "tests/e2e/test_offboarding.py",
+    "tests/e2e/test_recycling.py",
+)
+"""In which order files are tested, by how their paths begin: what takes longest early on, so that no process is left
+with it when the other has nothing to do, and what starts the suites that stay to the end late. Whoever searches all
+that there is comes before the large import, and the other process has enough left to do meanwhile."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the files into order."""
+    items.sort(key=_place)
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage in what comes from now on, as seldom as servers do."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+    gc.enable()
+
+
+def _place(item: pytest.Item) -> int:
+    path = str(item.path.relative_to(HERE))
+    fitting = [start for start in ORDER if path.startswith(start)]
+    return ORDER.index(max(fitting, key=len))

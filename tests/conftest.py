@@ -1,8 +1,7 @@
 """The running suite that the tests in this folder share, one per worker: every process by itself, as in production."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -11,17 +10,8 @@ from local_suite.graphql import GraphQLClient, GraphQLError
 from local_suite.organisations import Organisation
 from local_suite.testing import Suite, running_suite
 
-HERE = Path(__file__).parent
 UNHEARD_OF = {"UNKNOWN_DEPARTMENT", "UNKNOWN_MEMBER"}
 """Reasons for which the customers service refuses a pool while it has not heard of its people."""
-
-
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Keep the tests of a file on one worker: they count on what is in their suite."""
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(HERE))))
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,8 @@ import argparse
 import os
 import random
 import sys
-import tempfile
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from uuid import UUID
 
 import psycopg
@@ -24,7 +22,6 @@ from chassis.db import Database
 from chassis.jobs import Supervisor
 from chassis.names import new_id
 from chassis.testing import make_caller
-from chassis.testing.databases import create_database, drop_database
 from chassis.testing.edge import Edge, running
 from customers.main import SERVICE
 from customers.model import KnownUser, PoolAllocation, PoolAllocationSetting
@@ -33,7 +30,7 @@ from customers.pools.rules import PoolRules
 from customers.pools.shares import AllocationShare, Evenness
 from customers.usecases.allocate_pool_customers import AllocationDraft, allocate_pool_customers
 from customers.usecases.create_pool import PoolDraft, create_pool
-from embedded import postgres
+from databases import fresh_database
 
 SEED = 20260302
 TARGET_SECONDS = 30.0
@@ -55,7 +52,8 @@ class Bench:
         runtime = edge.runtimes["customers"]
         self.url, self.database = url, runtime.database
         environment = {**os.environ, **runtime.settings.environment}
-        self.supervisor = Supervisor(type(runtime.settings).read(environment), self.database)
+        each_by_itself = (sys.executable, "-m", "chassis.jobs.run", "customers", "0")
+        self.supervisor = Supervisor(type(runtime.settings).read(environment), self.database, command=each_by_itself)
         self.reps = [new_id() for _ in range(reps)]
         self.boss = make_caller()
         self.pool_id = self.prepare(self.database)
@@ -139,13 +137,7 @@ def main() -> int:
     parser.add_argument("--reps", type=int, default=20)
     chosen = parser.parse_args()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        server = os.environ.get("TEST_POSTGRES_URL", "")
-        if not server:
-            server = postgres.start(folder / "postgres").admin_url
-            stack.callback(postgres.remove, folder / "postgres")
-        url = create_database(server, "customers", SERVICE.migrations)
-        stack.callback(drop_database, url)
+        url = stack.enter_context(fresh_database(SERVICE))
         bench = Bench(stack.enter_context(running([SERVICE], {"customers": url})), url, chosen.reps)
         stack.callback(bench.supervisor.stop)
         return 0 if measure(bench, chosen.customers) else 1

@@ -1,5 +1,8 @@
 """How fast an import is, beside COPY of the same rows in the same run, and that no row is lost or doubled by it.
 
+It also tells what a row costs in processor time, which other work on the machine disturbs little: in all in the job
+process and in PostgreSQL, and by step: reading and making alone, and COPY of what was written into each table.
+
     python tests/bench/importing.py [--rows 50000] [--rounds 3]
 
 A file of companies with 200 bad rows is uploaded to a running customers service and imported by its job process:
@@ -19,6 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,13 +32,20 @@ import psycopg
 from chassis.callers import Reach
 from chassis.db import Database
 from chassis.jobs import Supervisor
-from chassis.testing.databases import create_database, drop_database
+from chassis.tabular import open_table
+from chassis.testing import make_caller
 from chassis.testing.edge import Edge, running
 from crm.common.v1 import job_pb2
 from crm.customers.v1 import transfer_service_pb2 as pb
 from crm.customers.v1.transfer_service_pb2_grpc import TransferServiceStub
 from customers.main import SERVICE
-from embedded import postgres
+from customers.tiers.vocabulary import open_codes
+from customers.transfer.column_parsing import ColumnParser
+from customers.transfer.headings import read_heading
+from customers.transfer.importing import CHUNK_ROWS
+from customers.transfer.new_customers import Basis, Maker
+from customers.transfer.parsing import ParsedRow, RowParser
+from databases import fresh_database
 from stdnum.cn import uscc
 
 BAD_ROWS = 200
@@ -103,6 +114,12 @@ class Import:
     """From the upload to its end."""
     looks: int
     """How many different states of progress a client saw that asked all the time."""
+    start_cpu: float
+    """Processor seconds of the job process until it took the job."""
+    job_cpu: float
+    """Processor seconds of it from then on."""
+    server_cpu: float
+    """Processor seconds of PostgreSQL meanwhile; 0 if it runs on another machine."""
     megabytes: float
     """The most memory that the job process held."""
 
@@ -117,20 +134,39 @@ class Bench:
         runtime = edge.runtimes["customers"]
         self.database: Database = runtime.database
         environment = {**os.environ, **runtime.settings.environment}
-        self.supervisor = Supervisor(type(runtime.settings).read(environment), self.database)
+        each_by_itself = (sys.executable, "-m", "chassis.jobs.run", "customers", "0")
+        self.supervisor = Supervisor(type(runtime.settings).read(environment), self.database, command=each_by_itself)
 
     def run(self, content: bytes) -> Import:
         """Import a file."""
         job = self.stub.ImportCustomers(self.chunks(content), metadata=self.metadata)
-        uploaded, looks, megabytes = time.monotonic(), {0}, 0.0
+        uploaded, looks, megabytes, start_cpu, job_cpu = time.monotonic(), {0}, 0.0, 0.0, 0.0
+        server_cpu = self.server_seconds()
         while job.state in (job_pb2.JOB_STATE_QUEUED, job_pb2.JOB_STATE_RUNNING):
             self.supervisor.check()
             time.sleep(0.05)
             job = self.stub.GetImportJob(pb.GetImportJobRequest(name=job.name), metadata=self.metadata)
             looks.add(job.processed_rows)
-            megabytes = max([megabytes, *map(resident_megabytes, self.supervisor.process_ids)])
+            for pid in self.supervisor.process_ids:
+                seconds, memory = used(pid)
+                job_cpu, megabytes = max(job_cpu, seconds), max(megabytes, memory)
+            if job.state == job_pb2.JOB_STATE_QUEUED:
+                start_cpu = job_cpu
+        server_cpu = self.server_seconds() - server_cpu
         seconds = job.end_time.ToDatetime().timestamp() - job.start_time.ToDatetime().timestamp()
-        return Import(job, seconds, time.monotonic() - uploaded, len(looks), megabytes)
+        waited = time.monotonic() - uploaded
+        return Import(job, seconds, waited, len(looks), start_cpu, job_cpu - start_cpu, server_cpu, megabytes)
+
+    def server_seconds(self) -> float:
+        """Processor seconds that PostgreSQL has used with all its processes; 0 if it runs on another machine."""
+        with psycopg.connect(self.url) as connection:
+            backend = connection.execute("SELECT pg_backend_pid()").fetchone()
+            assert backend is not None
+            if not psutil.pid_exists(backend[0]) or "postgres" not in psutil.Process(backend[0]).name():
+                return 0.0
+            server = psutil.Process(backend[0]).parent()
+            assert server is not None
+            return sum(server.cpu_times()[:4]) + sum(used(child.pid)[0] for child in server.children())
 
     @staticmethod
     def chunks(content: bytes) -> Iterator[job_pb2.UploadChunk]:
@@ -142,34 +178,62 @@ class Bench:
     def empty(self) -> None:
         """Forget all customers."""
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute("TRUNCATE customer, contact, audit_entry, outbox, job_error")
+            connection.execute("TRUNCATE customer, contact, audit_entry, outbox, job_error CASCADE")
 
-    def copy_again(self, indexes: str) -> float:
-        """Seconds that COPY takes for the customers there are, into an empty table."""
+    def copy_again(self, indexes: str, table: str = "customer") -> tuple[float, float]:
+        """Seconds that COPY takes for what a table holds, into an empty table, and those of PostgreSQL's processor."""
         with psycopg.connect(self.url, autocommit=True) as connection, connection.cursor() as cursor:
-            with cursor.copy("COPY customer TO STDOUT") as copy:
+            with cursor.copy(f"COPY {table} TO STDOUT") as copy:
                 data = [bytes(block) for block in copy]
-            cursor.execute(indexes)
-            started = time.monotonic()
+            cursor.execute(indexes.format(table=table))
+            backend = connection.info.backend_pid
+            started, spent = time.monotonic(), used(backend)[0]
             with cursor.copy("COPY floor FROM STDIN") as copy:
                 for block in data:
                     copy.write(block)
-            seconds = time.monotonic() - started
+            seconds, spent = time.monotonic() - started, used(backend)[0] - spent
             cursor.execute("DROP TABLE floor")
-        return seconds
+        return seconds, spent
 
 
-SAME_INDEXES = "CREATE TABLE floor (LIKE customer INCLUDING ALL)"
-THREE_INDEXES = """CREATE TABLE floor (LIKE customer);
+SAME_INDEXES = "CREATE TABLE floor (LIKE {table} INCLUDING ALL)"
+THREE_INDEXES = """CREATE TABLE floor (LIKE {table});
     CREATE UNIQUE INDEX ON floor (id); CREATE INDEX ON floor (name_key); CREATE INDEX ON floor (owner_id)"""
 
 
-def resident_megabytes(pid: int) -> float:
-    """The memory a process holds now."""
+def used(pid: int) -> tuple[float, float]:
+    """The processor seconds a process has used and the megabytes of memory it holds; nothing if it has ended."""
     try:
-        return float(psutil.Process(pid).memory_info().rss) / (1 << 20)
+        process = psutil.Process(pid)
+        return sum(process.cpu_times()[:2]), float(process.memory_info().rss) / (1 << 20)
     except psutil.NoSuchProcess:
-        return 0.0
+        return 0.0, 0.0
+
+
+def show_steps(bench: Bench, rows: list[list[str]]) -> None:
+    """Print what each step costs per row of the file, each by itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "companies.csv"
+        path.write_bytes(as_csv(rows))
+        caller = make_caller("customer.import", "customer.update")
+        with open_table(path, path.name) as table, bench.database.read(caller) as session:
+            layout = read_heading(table.heading, {}, [])
+            levels, empty = open_codes(session), frozenset[str]()
+            parser = ColumnParser(layout, empty, levels, RowParser(layout, empty, {}, levels))
+            steps = [("read", time.process_time())]
+            read = list(table.rows())
+            steps.append(("parse", time.process_time()))
+            parts = [parser.parse_all(read[at : at + CHUNK_ROWS]) for at in range(0, len(read), CHUNK_ROWS)]
+            steps.append(("make", time.process_time()))
+            for part in parts:
+                good = [row for row in part if isinstance(row, ParsedRow)]
+                Maker(session, Basis.read(session, good)).make_all(good)
+            steps.append(("", time.process_time()))
+    for (step, start), (_, end) in pairwise(steps):
+        print(f"step       {(end - start) / len(rows) * 1e6:8.1f} µs/row   to {step}, in Python")
+    for written in ("customer", "contact", "audit_entry", "classification_change", "outbox"):
+        _, spent = bench.copy_again(SAME_INDEXES, written)
+        print(f"step       {spent / len(rows) * 1e6:8.1f} µs/row   to COPY into {written}, in PostgreSQL")
 
 
 def counts(done: Import) -> tuple[int, int, int]:
@@ -187,13 +251,19 @@ def measure(bench: Bench, rows: list[list[str]], rounds: int) -> bool:
         done = bench.run(broken)
         right = right and counts(done) == (good, 0, BAD_ROWS)
         rates.append(total / done.seconds)
-        floors.append(good / bench.copy_again(SAME_INDEXES))
-        thin_floors.append(good / bench.copy_again(THREE_INDEXES))
+        floors.append(good / bench.copy_again(SAME_INDEXES)[0])
+        thin_floors.append(good / bench.copy_again(THREE_INDEXES)[0])
         print(
             f"import     {total / done.seconds:8.0f} rows/s   {total / done.waited:.0f} from upload to end, "
             f"{done.looks} states of progress seen, {done.megabytes:.0f} MiB"
         )
+        print(
+            f"processor  {(done.job_cpu + done.server_cpu) / total * 1e6:8.0f} µs/row   "
+            f"{done.job_cpu / total * 1e6:.0f} in the job process (and {done.start_cpu:.1f} s to start it), "
+            f"{done.server_cpu / total * 1e6:.0f} in PostgreSQL"
+        )
         print(f"COPY       {floors[-1]:8.0f} rows/s   with the same indexes; {thin_floors[-1]:.0f} with three indexes")
+    show_steps(bench, rows)
     again, corrected = bench.run(broken), bench.run(as_csv(rows))
     print(f"again      {total / again.seconds:8.0f} rows/s   added {again.job.created_rows}")
     print(f"corrected  {total / corrected.seconds:8.0f} rows/s   added {corrected.job.created_rows}")
@@ -214,13 +284,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        server = os.environ.get("TEST_POSTGRES_URL", "")
-        if not server:
-            server = postgres.start(folder / "postgres").admin_url
-            stack.callback(postgres.remove, folder / "postgres")
-        url = create_database(server, "customers", SERVICE.migrations)
-        stack.callback(drop_database, url)
+        url = stack.enter_context(fresh_database(SERVICE))
         bench = Bench(stack.enter_context(running([SERVICE], {"customers": url})), url)
         stack.callback(bench.supervisor.stop)
         return 0 if measure(bench, list(companies(chosen.rows)), chosen.rounds) else 1

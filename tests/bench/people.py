@@ -3,19 +3,15 @@
 python tests/bench/people.py
 """
 
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from statistics import median
 from uuid import uuid4
 
-from chassis.testing.databases import create_database, drop_database
 from crm.identity.v1 import user_service_pb2 as pb
-from embedded import postgres
+from databases import fresh_database
 from identity.main import SERVICE
 from identity.testing import Suite, grant, running_suite
 from sqlalchemy import text
@@ -84,13 +80,7 @@ def measure(suite: Suite) -> bool:
 def main() -> int:
     """Run the benchmark; 1 if the target is missed."""
     with ExitStack() as stack:
-        server = os.environ.get("TEST_POSTGRES_URL", "")
-        if not server:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "postgres"
-            server = postgres.start(folder).admin_url
-            stack.callback(postgres.remove, folder)
-        url = create_database(server, "identity", SERVICE.migrations)
-        stack.callback(drop_database, url)
+        url = stack.enter_context(fresh_database(SERVICE))
         return 0 if measure(stack.enter_context(running_suite(url))) else 1
 
 

@@ -5,20 +5,16 @@
 The floor is one plain UPDATE of the same rows in the same run. Exits with 1 if the target is missed.
 """
 
-import os
 import sys
-import tempfile
 import time
 from contextlib import ExitStack
 from datetime import timedelta
-from pathlib import Path
 
 from chassis.callers import service_caller
 from chassis.clock import FixedClock, system_clock
 from chassis.db import Database
 from chassis.names import new_id
 from chassis.testing import make_caller
-from chassis.testing.databases import create_database, drop_database
 from customers.days import today
 from customers.main import SERVICE
 from customers.model import KnownUser
@@ -27,7 +23,7 @@ from customers.usecases.create_customer import CustomerDraft, create_customer
 from customers.usecases.create_pool import PoolDraft, create_pool
 from customers.usecases.recycle_customers import recycle_customers
 from customers.usecases.warn_owners import warn_owners
-from embedded import postgres
+from databases import fresh_database
 from sqlalchemy import text
 
 CUSTOMERS = 200_000
@@ -122,13 +118,7 @@ def main() -> int:
     """Run the benchmark; 1 if the target is missed."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else CUSTOMERS
     with ExitStack() as stack:
-        server = os.environ.get("TEST_POSTGRES_URL", "")
-        if not server:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "postgres"
-            server = postgres.start(folder).admin_url
-            stack.callback(postgres.remove, folder)
-        url = create_database(server, "customers", SERVICE.migrations)
-        stack.callback(drop_database, url)
+        url = stack.enter_context(fresh_database(SERVICE))
         clock = FixedClock(system_clock())
         database = Database("customers", url, clock=clock)
         stack.callback(database.dispose)

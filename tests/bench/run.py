@@ -9,11 +9,19 @@ BENCHES = (
     "suite.py",
     "importing.py",
     "allocation.py",
+    "lead_assignment.py",
+    "claims.py",
     "recycling.py",
+    "tiers.py",
+    "reminders.py",
     "events.py",
+    "capture.py",
     "people.py",
+    "sign_in.py",
     "permissions.py",
     "audit.py",
+    "search.py",
+    "duplicates.py",
 )
 
 

@@ -1,12 +1,21 @@
-"""Every writing method leaves an audit entry. Methods are found by their contracts: a new one is tested as it is."""
+"""Every writing method leaves an audit entry, and so does every refusal. Methods are found by their contracts: a new
+one is tested as it is.
+
+That a write that succeeds leaves an entry is proved by every test that makes one: in tests a call fails that changes
+rows without (`chassis.written`). Here each method is called by somebody who may not; and for methods that no test
+should call, the search below shows that they reach the log at all.
+"""
 
 import ast
+import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from local_suite.methods import Method, all_methods
+from chassis.audit.refusals import ACTION
+from local_suite.methods import Method, all_methods, call
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {
@@ -23,6 +32,9 @@ UNAUDITED = {
     "/crm.common.v1.AuditService/VerifyAudit": "only reads",
     "/crm.identity.v1.OidcSignInService/BeginOidcSignIn": "concerns nobody yet; the sign-in it leads to is audited",
     "/crm.identity.v1.AccountService/RequestPasswordReset": "audited where the link is sent, if there is somebody",
+    "/crm.leads.v1.CaptureService/Submit": "keeps what came as it came; what becomes of it is audited",
+    "/crm.leads.v1.AutomationService/ValidateAutomationExpression": "only reads",
+    "/crm.leads.v1.OfflineSyncService/ApplyOperations": "what each of them changes is audited as if it came alone",
     "/crm.identity.v1.AuthService/RefreshTokens": "goes on with a login; the reuse of a token is audited",
 }
 READS = (
@@ -47,6 +59,41 @@ def writes(method: Method) -> bool:
 
 
 METHODS = [method for method in all_methods() if writes(method) and method.path not in UNAUDITED]
+
+
+PERMITTED = [method for method in all_methods() if method.access.permission]
+
+
+@pytest.fixture(scope="module")
+def refusals(suite, channels, keys):
+    """What the audit logs tell of a caller without any permission who has tried every method: by method, with the id of
+    the request."""
+    now = time.time()
+    stranger = f"users/{uuid4()}"
+    claims = {"sub": stranger, "iat": now, "exp": now + 600, "jti": str(uuid4()), "roles": [], "pv": 1}
+    token, asked = keys.sign(claims), {}
+    for method in PERMITTED:
+        request = method.request()
+        asked[method.path] = str(uuid4()) if "request_id" in request.DESCRIPTOR.fields_by_name else ""
+        if asked[method.path]:
+            request.request_id = asked[method.path]
+        assert call(channels[method.service], method, request, token).code == "PERMISSION_DENIED"
+    told = {}
+    for service in channels:
+        with suite.database(service) as connection:
+            query = "SELECT request_id, trace_id, after FROM audit_entry WHERE actor = %s AND action = %s"
+            for request_id, trace_id, after in connection.execute(query, (stranger, ACTION)):
+                told.setdefault(f"/{after['method']}", []).append((request_id, trace_id, after))
+    return asked, told
+
+
+@pytest.mark.parametrize("method", PERMITTED, ids=lambda method: method.path)
+def test_a_refusal_for_want_of_permission_is_logged(refusals, method: Method):
+    asked, told = refusals
+    [(request_id, trace_id, after)] = told[method.path]
+    assert request_id == ("" if method.descriptor.client_streaming else asked[method.path])
+    assert (after["permission"], after["reason"]) == (method.access.permission, "PERMISSION_DENIED")
+    assert trace_id
 
 
 @cache
@@ -91,8 +138,9 @@ def definition(module: str, name: str) -> tuple[str, ast.AST] | None:
 
 
 def mentioned(module: str, body: ast.AST, methods: dict[str, ast.AST]) -> Iterator[tuple[str, ast.AST]]:
-    """The functions that a body speaks of: by name, by module and name, or of its own class."""
-    known = names(module)
+    """The functions that a body speaks of: by name, by module and name, of its own class, or of what that consists
+    of."""
+    known, parts = names(module), parts_of(methods)
     for node in ast.walk(body):
         found = None
         if isinstance(node, ast.Name) and node.id in known and known[node.id][1]:
@@ -102,6 +150,8 @@ def mentioned(module: str, body: ast.AST, methods: dict[str, ast.AST]) -> Iterat
                 found = module, methods[node.attr]
             elif known.get(node.value.id, ("", "x"))[1] == "":
                 found = definition(known[node.value.id][0], node.attr)
+        elif isinstance(node, ast.Attribute) and (kind := parts.get(ast.unparse(node.value))):
+            found = method_of(definition(module, kind), node.attr)
         if found:
             yield found
 
@@ -120,6 +170,24 @@ def reaches_the_log(module: str, start: ast.AST, owner: ast.ClassDef) -> bool:
             inner = methods_of(node) if isinstance(node, ast.ClassDef) else (methods if target == where else {})
             pending.append((target, node, inner))
     return False
+
+
+def parts_of(methods: dict[str, ast.AST]) -> dict[str, str]:
+    """What an object makes of other classes when it is made, and keeps: their names by how they are spoken of."""
+    found = {}
+    for node in ast.walk(methods.get("__init__", ast.Pass())):
+        for target in node.targets if isinstance(node, ast.Assign) else ():
+            several = isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple)
+            for kept, made in zip(target.elts, node.value.elts, strict=True) if several else [(target, node.value)]:
+                if isinstance(made, ast.Call) and isinstance(made.func, ast.Name):
+                    found[ast.unparse(kept)] = made.func.id
+    return found
+
+
+def method_of(owner: tuple[str, ast.AST] | None, name: str) -> tuple[str, ast.AST] | None:
+    """A method of a class that was found, if it has that."""
+    methods = methods_of(owner[1]) if owner and isinstance(owner[1], ast.ClassDef) else {}
+    return (owner[0], methods[name]) if owner and name in methods else None
 
 
 def methods_of(owner: ast.ClassDef) -> dict[str, ast.AST]:
@@ -157,8 +225,11 @@ def test_a_writing_method_reaches_the_audit_log(method: Method):
 
 def test_the_search_finds_what_is_not_audited():
     """A method that reads does not reach the log, so the search does not find it everywhere."""
-    reading = [method for method in all_methods() if method.path == "/crm.identity.v1.UserService/GetUser"]
-    [(module, owner)] = servicers()["UserServiceServicer"]
-    assert len(reading) == 1
-    assert not reaches_the_log(module, methods_of(owner)["GetUser"], owner)
-    assert reaches_the_log(module, methods_of(owner)["CreateUser"], owner)
+    for service, reading, writing in (
+        ("UserService", "GetUser", "CreateUser"),
+        ("TransferService", "GetImportJob", "ImportCustomers"),
+    ):
+        assert {reading, writing} <= {method.descriptor.name for method in all_methods()}
+        [(module, owner)] = servicers()[f"{service}Servicer"]
+        assert not reaches_the_log(module, methods_of(owner)[reading], owner)
+        assert reaches_the_log(module, methods_of(owner)[writing], owner)

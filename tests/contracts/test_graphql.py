@@ -34,6 +34,12 @@ PUBLIC = {
     "completeOidcSignIn",
 }
 COLLECTIONS = {
+    "assignmentRule": "assignmentRules",
+    "leadCapacity": "leadCapacities",
+    "leadAbsences": "users",
+    "deleteLeadAbsence": "leadAbsences",
+    "leadImport": "leadImportJobs",
+    "eCustomerRelation": "customerRelations",
     "eRecycleExtension": "recycleExtensions",
     "tRecycleExtension": "customers",
     "identityProvider": "identityProviders",
@@ -41,10 +47,20 @@ COLLECTIONS = {
     "legalHold": "legalHolds",
     "revokeSession": "sessions",
     "savedView": "savedViews",
+    "task": "tasks",
+    "playbook": "playbooks",
+    "escalationPolicy": "escalationPolicies",
+    "captureSource": "captureSources",
+    "captureSecret": "captureSources",
+    "captureFeed": "captureSources",
+    "feedPolls": "captureSources",
+    "submission": "captureSubmissions",
+    "automationRule": "automationRules",
     "lead": "leads",
     "partner": "partners",
     "contact": "contacts",
     "unshareCustomer": "customerShares",
+    "endCustomerTheatre": "customerTheatres",
     "followUp": "followUps",
     "user": "users",
     "department": "departments",
@@ -53,9 +69,13 @@ COLLECTIONS = {
     "customField": "customFields",
     "offboarding": "offboardings",
     "import": "importJobs",
+    "workExport": "workExports",
     "export": "exportJobs",
+    "Plan": "plans",
     "deleteTag": "tags",
     "updateTag": "tags",
+    "tierRun": "tierRuns",
+    "updateTier": "tiers",
 }
 SCALARS = {
     "String": "x",
@@ -132,17 +152,6 @@ def outcome(client: GraphQLClient, kind: str, name: str, field) -> set[tuple[str
 
 ALL = [each for kind in ("query", "mutation", "subscription") for each in operations(kind)]
 every = pytest.mark.parametrize(("kind", "name", "field"), ALL, ids=[f"{kind}-{name}" for kind, name, _ in ALL])
-
-
-@pytest.fixture(scope="session")
-def claims():
-    now = time.time()
-    return {"sub": f"users/{uuid4()}", "iat": now, "exp": now + 600, "jti": str(uuid4()), "roles": [], "pv": 1}
-
-
-@pytest.fixture(scope="session")
-def keys(suite):
-    return SigningKeys.from_pem(suite.environment["TOKEN_SIGNING_KEY"])
 
 
 @every

@@ -29,8 +29,11 @@ def test_pasted_notes_reset_no_clock_and_a_call_a_reply_or_a_check_in_does(admin
     customer = admin.run(create, input={"name": f"有效{uuid4().hex[:10]}"})["createCustomer"]["id"]
     pasted = [log(admin, customer) for _ in range(5)]
     assert {one["verdict"] for one in pasted} == {"NOT_EFFECTIVE"}
+    assert {"NO_CONTACT_PERSON", "NO_REPLY"} <= set(pasted[0]["verdictReasons"])
     assert all("REPEATED_TEXT" in one["verdictReasons"] for one in pasted[1:])
-    eventually(lambda: clock(admin, customer) == (pasted[-1]["occurTime"], None))
+    short = log(admin, customer, content="已联系")
+    assert (short["verdict"], "TOO_SHORT" in short["verdictReasons"]) == ("NOT_EFFECTIVE", True)
+    eventually(lambda: clock(admin, customer) == (short["occurTime"], None))
     here = {"latitude": 31.23, "longitude": 121.47, "accuracyMetres": 30, "time": datetime.now(UTC).isoformat()}
     for reason, evidence in (
         ("LONG_CALL", {"method": "CALL", "durationSeconds": 60}),

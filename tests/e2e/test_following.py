@@ -16,7 +16,6 @@ DEPARTMENT = "mutation($input: UpdateDepartmentInput!) { updateDepartment(input:
 MERGE = "mutation($input: MergeDepartmentsInput!) { mergeDepartments(input: $input) { id } }"
 GET = "query($id: ID!) { customer(id: $id) { id } }"
 ALL = "{ customers(first: 200) { nodes { id } } followUps(first: 200) { nodes { id } } }"
-SECOND = 1.0
 
 
 @dataclass
@@ -100,21 +99,21 @@ def test_a_persons_customers_go_to_the_new_manager_and_leave_the_old_one(company
     assert new.sees() == set()
 
     admin.run(USER, input={"id": person.id, "departmentId": west})
-    eventually(lambda: new.sees() == sold, timeout=SECOND)
-    eventually(lambda: old.sees() == others, timeout=SECOND)
+    eventually(lambda: new.sees() == sold)
+    eventually(lambda: old.sees() == others)
     for customer in customers(sold):
         assert (new.code_for(customer), old.code_for(customer)) == ("OK", "NOT_FOUND")
     assert person.sees() == sold
 
     admin.run(DEPARTMENT, input={"id": team, "parentId": west})
-    eventually(lambda: new.sees() == sold | others, timeout=SECOND)
-    eventually(lambda: old.sees() == set(), timeout=SECOND)
+    eventually(lambda: new.sees() == sold | others)
+    eventually(lambda: old.sees() == set())
 
     north = company.department("北")
     third, there = company.hire(north, company.manager), company.department("别组", parent=north)
     admin.run(MERGE, input={"sourceIds": [team], "targetId": there})
-    eventually(lambda: third.sees() == others, timeout=SECOND)
-    eventually(lambda: new.sees() == sold, timeout=SECOND)
+    eventually(lambda: third.sees() == others)
+    eventually(lambda: new.sees() == sold)
     assert [new.code_for(customer) for customer in customers(others)] == ["NOT_FOUND"]
 
 

@@ -128,17 +128,41 @@ def test_new_fields_of_all_types_are_kept_reckoned_and_found_without_a_restart(a
     own = get(admin, customer)["customFields"]
     assert (own[people], own[oldest]) == (1, 41)
 
+    # What files bring goes into the new fields, and the audit log tells how the fields came to be.
+    table = f"客户名称,字段{count}\n演示导入{mark},42\n".encode()
+    document = "mutation($file: Upload!) { importCustomers(file: $file) { id } }"
+    job = admin.upload(document, "variables.file", ("客户.csv", table), file=None)["importCustomers"]["id"]
+    state = "query($id: ID!) { importJob(id: $id) { state createdRows } }"
+    eventually(lambda: admin.run(state, id=job)["importJob"], {"state": "SUCCEEDED", "createdRows": 1})
+    assert len(found(admin, f"custom.{count}", "EQUAL", 42)) == 1
+    entries = "query($of: String) { auditEntries(filter: { resource: $of }) { nodes { action before after } } }"
+    changed, made = admin.run(entries, of=formula["id"])["auditEntries"]["nodes"]
+    assert (changed["action"], made["action"], made["before"]) == ("custom_field.update", "custom_field.create", None)
+    assert made["after"]["expression"] == expression
+
+
+SET_WEIGHTS = """mutation($input: SetQualityWeightsInput!) {
+  setQualityWeights(input: $input) { weights { field weight } } }"""
+
+
+@pytest.fixture
+def weighing(admin):
+    """Sets the weights by which the quality of companies is judged. After the test they are as before."""
+    usual = admin.run("{ qualityWeights(kind: COMPANY) { weights { field weight } } }")["qualityWeights"]["weights"]
+
+    def weigh(weights: list[dict]) -> None:
+        admin.run(SET_WEIGHTS, input={"kind": "COMPANY", "weights": weights})
+
+    yield weigh
+    weigh(usual)
+
 
 @pytest.mark.feature("B13")
-def test_quality_is_the_weight_of_what_is_filled_in_and_what_lacks_is_listed(admin):
-    weights = [{"field": "phones", "weight": 3}, {"field": "industry", "weight": 1}]
-    query = (
-        "mutation($input: SetQualityWeightsInput!) { setQualityWeights(input: $input) { weights { field weight } } }"
-    )
+def test_quality_is_the_weight_of_what_is_filled_in_and_what_lacks_is_listed(admin, weighing):
     before = create(admin, phones=["021 6888-0000"], creditCode=None)
     assert before["phones"] == ["+862168880000"]
     assert before["qualityScore"] == 20
-    admin.run(query, input={"kind": "COMPANY", "weights": weights})
+    weighing([{"field": "phones", "weight": 3}, {"field": "industry", "weight": 1}])
     customer = create(admin, phones=["021 6888-0000"])
     assert customer["qualityScore"] == 75
     assert update(admin, customer, industry="制造业")["qualityScore"] == 100
@@ -158,6 +182,21 @@ def test_quality_is_the_weight_of_what_is_filled_in_and_what_lacks_is_listed(adm
     with pytest.raises(GraphQLError) as refused:
         to_clean(admin, list="STALE", days=0)
     assert refused.value.reasons == ["INVALID_DAYS"]
+
+
+@pytest.mark.feature("B13")
+def test_what_nobody_touches_for_more_than_so_many_days_is_stale(admin, real_time):
+    left, changed, visited = (create(admin) for _ in range(3))
+    ids = {one["id"] for one in (left, changed, visited)}
+    move = "mutation($input: MoveTestClockInput!) { moveTestClock(input: $input) { now } }"
+    admin.run(move, input={"advanceSeconds": 86_400 * 10 - 60})
+    assert not ids & to_clean(admin, list="STALE", days=10)
+    admin.run(move, input={"advanceSeconds": 120})
+    assert ids <= to_clean(admin, list="STALE", days=10)
+    update(admin, changed, remark="刚问过")
+    log = "mutation($input: LogFollowUpInput!) { logFollowUp(input: $input) { id } }"
+    admin.run(log, input={"customerId": visited["id"], "method": "VISIT", "content": "看了车间"})
+    eventually(lambda: ids & to_clean(admin, list="STALE", days=10), {left["id"]})
 
 
 @pytest.mark.feature("B14")

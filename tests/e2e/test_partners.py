@@ -71,8 +71,27 @@ def test_a_partner_sees_only_what_they_registered_and_learns_nothing_of_the_rest
     assert refusal(lambda: other.client.run(get, id=lead["id"])) == missing
     assert missing["code"] == "NOT_FOUND"
 
+    _access_is_explained(admin, one, other, lead)
     _duplicates_are_refused_in_the_same_words(admin, one, other, mark)
     _what_is_for_employees_is_refused(one, lead)
+
+
+def _access_is_explained(admin, one, other, lead):
+    """The explanation comes to what the partners have just seen."""
+    explain = """query($user: ID!, $action: String!, $record: ID!) {
+      explainAccess(user: $user, action: $action, record: $record) { allowed reasons { code message } } }"""
+
+    def explained(agency, action):
+        found = admin.run(explain, user=agency.user, action=action, record=lead["id"])["explainAccess"]
+        return found["allowed"], {reason["code"]: reason["message"] for reason in found["reasons"]}
+
+    allowed, reasons = explained(one, "lead.read")
+    assert (allowed, set(reasons)) == (True, {"ROLE_REACHES_REGISTERED", "PARTNER_REACHES_OWN"})
+    assert "报备" in reasons["ROLE_REACHES_REGISTERED"]
+    assert explained(other, "lead.read")[0] is False
+    allowed, reasons = explained(one, "lead.update")
+    assert not allowed
+    assert "EMPLOYEES_ONLY" in reasons
 
 
 def _duplicates_are_refused_in_the_same_words(admin, one, other, mark):

@@ -9,7 +9,10 @@ import pytest
 from chassis.testing import eventually
 from local_suite.graphql import GraphQLClient
 
-MEMBER = ("customer.read", "customer.create", "customer.release", "customer.lock", "pool.read", "pool.claim")
+MEMBER = (
+    "customer.read", "customer.create", "customer.release", "customer.lock", "pool.read", "pool.claim",
+    "follow_up.create",
+)  # fmt: skip
 MANAGER = (*MEMBER, "customer.recall", "pool.assign")
 
 
@@ -110,6 +113,27 @@ def test_a_release_ends_plans_and_leaves_no_gap_in_the_history(theatre, admin, s
         eventually(lambda: leads.execute(plans, [customer.partition("/")[2]]).fetchone() == (0,))
 
 
+@pytest.mark.feature("B5")
+def test_a_release_to_a_chosen_pool_leaves_plans_to_whoever_claims_there(theatre, admin, new_pool, real_time):
+    rules = {"formerOwnerWaitDays": 0, "plans": "KEEP"}
+    chosen = new_pool(theatre["department"], memberIds=[theatre["department"]], rules=rules)
+    customer = create(theatre["li"])
+    log = "mutation($input: LogFollowUpInput!) { logFollowUp(input: $input) { id } }"
+    later = (real_time + timedelta(days=30)).isoformat()
+    note = {"customerId": customer, "method": "CALL", "content": "约定回访", "nextContactTime": later}
+    logged = eventually(lambda: (theatre["li"].answer(log, input=note).get("data") or {}).get("logFollowUp"))
+    assert release(theatre["li"], customer, chosen) == {"pool": chosen, "ownerId": None}
+    assert claim(theatre["wang"], customer) == [None]
+    plan = "query($id: ID!) { followUp(id: $id) { followsOwner awaitsAcknowledgement } }"
+    handed_on = {"followsOwner": True, "awaitsAcknowledgement": True}
+    eventually(lambda: admin.run(plan, id=logged["id"])["followUp"] == handed_on)
+    wang = theatre["wang"].run("{ me { id } }")["me"]["id"]
+    history = "query($id: ID!) { holdingChanges(customer: $id) { nodes { holder previousHolder previousSince time } } }"
+    changes = admin.run(history, id=customer)["holdingChanges"]["nodes"][::-1]
+    assert [one["holder"] for one in changes] == [chosen, wang]
+    assert (changes[0]["holder"], changes[0]["time"]) == (changes[1]["previousHolder"], changes[1]["previousSince"])
+
+
 @pytest.mark.feature("B7")
 def test_the_flow_of_a_pool_balances(theatre, admin, real_time):
     ids = [create(theatre["li"]) for _ in range(3)]
@@ -119,12 +143,13 @@ def test_the_flow_of_a_pool_balances(theatre, admin, real_time):
     day = real_time.date()
     flow = """query($from: Date!, $to: Date!) { poolFlow(fromDate: $from, toDate: $to) {
       pools { holder opening incoming outgoing closing incomingByKind }
-      owners { holder opening incoming outgoing closing } } }"""
+      owners { holder user { id } opening incoming outgoing closing } } }"""
     answer = admin.run(flow, **{"from": str(day - timedelta(days=1)), "to": str(day + timedelta(days=1))})["poolFlow"]
     lines = [*answer["pools"], *answer["owners"]]
     assert all(one["opening"] + one["incoming"] - one["outgoing"] == one["closing"] for one in lines)
     [line] = [one for one in answer["pools"] if one["holder"] == theatre["pool"]]
     assert (line["opening"], line["incoming"], line["outgoing"], line["closing"]) == (0, 3, 1, 2)
     assert line["incomingByKind"] == {"RELEASED": 3}
+    assert all(one["user"]["id"] == one["holder"] for one in answer["owners"])
     narrow = theatre["manager"].answer(flow, **{"from": str(day), "to": str(day)})["errors"][0]["extensions"]
     assert narrow["code"] == "PERMISSION_DENIED"

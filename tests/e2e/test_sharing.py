@@ -53,8 +53,9 @@ def test_a_read_only_collaborator_reads_until_the_share_expires(admin, people, r
     assert outcome(friend, UPDATE, input=update) == unseen
 
     expire = real_time + timedelta(days=3)
-    given = eventually(lambda: owner.answer(SHARE, input={**share, "expireTime": expire.isoformat()})["data"])
-    assert given["shareCustomer"]["user"]["id"] == friend_id
+    until = {**share, "expireTime": expire.isoformat()}
+    given = eventually(lambda: owner.answer(SHARE, input=until)["data"]["shareCustomer"])
+    assert given["user"]["id"] == friend_id
     seen = friend.run(READ, id=customer, name=name)
     assert [node["id"] for node in seen["customers"]["nodes"]] == [customer]
     assert seen["customers"]["totalCount"] == 1
@@ -104,6 +105,24 @@ def test_a_share_can_be_taken_back(people):
 EXPLAIN = """query($user: ID!, $action: String!, $record: ID!) {
   explainAccess(user: $user, action: $action, record: $record) {
     allowed user { id } reasons { code opens params message } } }"""
+
+
+USER_ACCESS = """query($user: ID!, $permission: String!) { userAccess(user: $user, permission: $permission) {
+  active user { id } department { id } roles { roleId grants { permission scope } } } }"""
+
+
+def test_what_decides_on_the_calls_of_a_user_is_told(admin, people):
+    user, client = people()
+    told = admin.run(USER_ACCESS, user=user, permission="customer.update")["userAccess"]
+    assert (told["active"], told["user"]["id"]) == (True, user)
+    department = client.run("{ me { department { id } } }")["me"]["department"]
+    assert told["department"] == department
+    assert [grant for role in told["roles"] for grant in role["grants"]] == [
+        {"permission": "customer.update", "scope": "SELF"}
+    ]
+    refused = {"user": user, "permission": "customer.fly"}
+    assert outcome(admin, USER_ACCESS, **refused) == ("INVALID_ARGUMENT", "UNKNOWN_PERMISSION")
+    assert outcome(client, USER_ACCESS, **refused) == ("PERMISSION_DENIED", "PERMISSION_DENIED")
 
 
 def test_access_is_explained_by_roles_and_shares(admin, people):

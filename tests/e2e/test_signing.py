@@ -46,14 +46,14 @@ def reasons(client, document, **variables):
 
 
 class App:
-    """An authenticator app, used faster than a person could: each code is of a newer step than the last."""
+    """An authenticator app, used faster than a person could: each code is of a newer step than the last, and is taken
+    for half a minute at least."""
 
     def __init__(self, secret):
         self.totp, self.last = pyotp.TOTP(secret), 0
 
     def code(self):
-        present = int(time.time()) // 30
-        self.last = max(self.last + 1, present - 1)
+        self.last = max(self.last + 1, int(time.time()) // 30)
         while self.last > int(time.time()) // 30 + 1:
             time.sleep(0.2)
         return self.totp.generate_otp(self.last)

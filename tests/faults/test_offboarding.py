@@ -53,12 +53,12 @@ def test_a_hand_over_survives_kills(suite, admin, organisation):
     offboarding = admin.run(document, input=values)["offboardUser"]["id"]
     killed_midway = 0
     for process in KILLED:
-        eventually(lambda: _moved(suite, offboarding) > 0, timeout=60)
+        eventually(lambda: _moved(suite, offboarding) > 0, timeout=120)
         killed_midway += 0 < _moved(suite, offboarding) < CUSTOMERS
         suite.kill(process)
         suite.start(process, wait=False)
     assert killed_midway > 0
-    done = eventually(lambda: _ended(look(admin, offboarding)), timeout=120)
+    done = eventually(lambda: _ended(look(admin, offboarding)), timeout=240)
     assert done["state"] == "SUCCEEDED", done
     [part] = [part for part in done["parts"] if part["entity"] == "customer"]
     counts = [part[key] for key in ("before", "moved", "withdrawn", "left", "after")]
@@ -73,7 +73,7 @@ def test_a_hand_over_survives_kills(suite, admin, organisation):
         changed = """SELECT count(*), count(DISTINCT subject) FROM outbox WHERE type LIKE '%%.CustomerTransferred'
             AND subject IN (SELECT 'customers/' || id FROM customer WHERE owner_id = ANY(%s))"""
         assert connection.execute(changed, (ids,)).fetchone() == (CUSTOMERS, CUSTOMERS)
-    eventually(lambda: _replicas(suite, [first, second]) == CUSTOMERS, timeout=60)
+    eventually(lambda: _replicas(suite, [first, second]) == CUSTOMERS, timeout=240)
 
 
 def _known(suite, user: str) -> bool:
