@@ -1,6 +1,6 @@
 """The running suite that the tests in this folder share, one per worker: every process by itself, as in production."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -8,10 +8,24 @@ import pytest
 from chassis.testing import eventually
 from local_suite.graphql import GraphQLClient, GraphQLError
 from local_suite.organisations import Organisation
+from local_suite.standing import how_it_stands
 from local_suite.testing import Suite, running_suite
 
 UNHEARD_OF = {"UNKNOWN_DEPARTMENT", "UNKNOWN_MEMBER"}
 """Reasons for which the customers service refuses a pool while it has not heard of its people."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell of a failed test how its suite stands, as long as that is there to look at."""
+    report = yield
+    suite = getattr(item, "funcargs", {}).get("suite")
+    if report.failed and isinstance(suite, Suite):
+        began = datetime.fromtimestamp(call.start, UTC)
+        report.sections.append(("how the suite stands", "\n".join(how_it_stands(suite, began))))
+    return report
 
 
 @pytest.fixture(scope="session")

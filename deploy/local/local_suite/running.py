@@ -100,13 +100,13 @@ def _stop_with_children(reference: ProcessRef) -> bool:
         return True
     # A process that has to be killed cannot end the processes that it started.
     children = [ProcessRef(child.pid, child.create_time()) for child in process.children(recursive=True)]
-    obeyed = reference.stop(seconds=STOP_SECONDS, before_kill=lambda: _ask_for_stacks([reference, *children]))
+    obeyed = reference.stop(seconds=STOP_SECONDS, before_kill=lambda: ask_for_stacks([reference, *children]))
     for child in children:
         child.stop(seconds=2)
     return obeyed
 
 
-def _ask_for_stacks(references: Iterable[ProcessRef]) -> None:
+def ask_for_stacks(references: Iterable[ProcessRef]) -> None:
     """Let each process that still runs write into its log where it stands, one after the other."""
     for each in references:
         process = each.find()

@@ -1,8 +1,11 @@
 """The suite as a whole: started, found running, damaged, repaired, stopped, deleted."""
 
+import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import httpx
 import psutil
@@ -11,6 +14,7 @@ from chassis.testing import eventually
 from embedded import postgres, rabbitmq
 from local_suite import running
 from local_suite.graphql import GraphQLError
+from local_suite.standing import how_it_stands
 from local_suite.testing import running_suite
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -80,6 +84,23 @@ def test_up_again_leaves_what_runs_alone(suite, crm):
     assert code == 0
     assert "runs already" in said
     assert pids(suite) == before
+
+
+def test_it_is_told_how_it_stands(suite):
+    mark, now = str(uuid4()), datetime.now(UTC)
+    with suite.database("leads") as held:
+        held.execute("BEGIN")
+        held.execute("SELECT 1")
+        with suite.logs.joinpath("work.log").open("a") as log:
+            complaint = {"level": "WARNING", "message": mark}
+            log.writelines(
+                f"{json.dumps(complaint | {'time': time.isoformat()})}\n" for time in (now, now - timedelta(1))
+            )
+        told = "\n".join(how_it_stands(suite, now))
+    assert told.count(mark) == 1
+    assert "leads: transaction" in told
+    assert "Green thread" in told
+    assert "does not run" not in told
 
 
 @pytest.mark.parametrize("names", [("serve", "gateway"), ("postgres", "rabbitmq"), ("work",)])
