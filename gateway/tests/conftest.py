@@ -15,7 +15,8 @@ from gateway.main import proxy_options
 from gateway.settings import GatewaySettings
 
 sys.path.insert(0, str(Path(__file__).parent))
-from neighbours import TOKEN, World, customers_server, identity_server, leads_server, serving
+from neighbours import customers_server, identity_server, leads_server
+from world import TOKEN, World, serving
 
 
 class Suite:

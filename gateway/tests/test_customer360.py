@@ -5,7 +5,7 @@ import time
 
 import pytest
 from gateway.operations import customer360
-from neighbours import make_follow_up, uuid
+from world import make_follow_up, uuid
 
 pytestmark = pytest.mark.anyio
 

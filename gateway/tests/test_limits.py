@@ -7,7 +7,7 @@ from chassis.errors import Invalid
 from gateway.limits import Costs, check_shape
 from gateway.schema import make_schema
 from graphql import get_introspection_query, get_operation_ast, parse
-from neighbours import TOKEN
+from world import TOKEN
 
 pytestmark = pytest.mark.anyio
 

@@ -5,8 +5,7 @@ import io
 import json
 
 import pytest
-
-from gateway.tests.neighbours import REFUSED_ROWS
+from world import REFUSED_ROWS
 
 pytestmark = pytest.mark.anyio
 

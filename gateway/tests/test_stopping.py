@@ -12,9 +12,9 @@ import httpx
 import pytest
 from crm.common.v1 import job_pb2
 from embedded.ports import free_port
-from neighbours import TOKEN
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
+from world import TOKEN
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,8 @@ from chassis import channels
 from chassis.channels import server_credentials
 from chassis.settings import Settings
 from chassis.testing.certificates import TestAuthority
-from neighbours import World, customers_server, identity_server, serving
+from neighbours import customers_server, identity_server
+from world import World, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -15,6 +15,7 @@ from chassis.status import from_rpc_error
 from chassis.testing import eventually, make_caller
 from chassis.testing.audit import begin_anew
 from chassis.testing.edge import Edge, running
+from chassis.testing.errors import error_of, refusal
 from crm.common.v1 import audit_service_pb2 as pb
 from crm.common.v1 import audit_service_pb2_grpc as pb_grpc
 from sqlalchemy import text
@@ -75,12 +76,6 @@ def numbers(page):
 def check(edge, service="probe", token="", grants=ALL, timeout=20):
     request = pb.VerifyAuditRequest(service=service, page_token=token)
     return stub(edge).VerifyAudit(request, metadata=edge.metadata_for(grants=grants), timeout=timeout)
-
-
-def refusal(call, *arguments, **more):
-    with pytest.raises(grpc.RpcError) as caught:
-        call(*arguments, **more)
-    return caught.value.code().name, from_rpc_error(caught.value).reason
 
 
 def test_an_entry_tells_who_did_what_and_what_changed(edge):
@@ -172,24 +167,24 @@ def test_a_token_of_another_search_is_refused(edge):
     log(edge, *[change() for _ in range(3)])
     token = entries(edge, size=1, resource="things/1").next_page_token
     refused = ("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN")
-    assert refusal(entries, edge, size=1, resource="things/2", token=token) == refused
-    assert refusal(entries, edge, token="nonsense") == refused
-    assert refusal(entries, edge, size=201) == ("INVALID_ARGUMENT", "PAGE_SIZE_OUT_OF_RANGE")
+    assert refusal(error_of(entries, edge, size=1, resource="things/2", token=token)) == refused
+    assert refusal(error_of(entries, edge, token="nonsense")) == refused
+    assert refusal(error_of(entries, edge, size=201)) == ("INVALID_ARGUMENT", "PAGE_SIZE_OUT_OF_RANGE")
 
 
 def test_each_service_shows_its_own_log(edge):
     log(edge, change(), service="other")
     assert [len(entries(edge, service=service).entries) for service in ("probe", "other")] == [0, 1]
     for name in ("", "nobody"):
-        assert refusal(entries, edge, service=name) == ("INVALID_ARGUMENT", "UNKNOWN_SERVICE")
-        assert refusal(check, edge, service=name) == ("INVALID_ARGUMENT", "UNKNOWN_SERVICE")
+        assert refusal(error_of(entries, edge, service=name)) == ("INVALID_ARGUMENT", "UNKNOWN_SERVICE")
+        assert refusal(error_of(check, edge, service=name)) == ("INVALID_ARGUMENT", "UNKNOWN_SERVICE")
 
 
 @pytest.mark.parametrize("reach", [Reach.SELF, Reach.DEPARTMENT, Reach.DEPARTMENT_TREE, Reach.CUSTOM])
 def test_whoever_does_not_see_everything_sees_nothing(edge, reach):
     narrow = {"audit.read": reach, "audit.verify": reach}
     for call in (entries, check):
-        assert refusal(call, edge, grants=narrow) == ("PERMISSION_DENIED", "SCOPE_TOO_NARROW")
+        assert refusal(error_of(call, edge, grants=narrow)) == ("PERMISSION_DENIED", "SCOPE_TOO_NARROW")
 
 
 def test_bad_filters_are_refused(edge):
@@ -199,7 +194,7 @@ def test_bad_filters_are_refused(edge):
     with pytest.raises(grpc.RpcError) as caught:
         stub(edge).ListAuditEntries(request, metadata=metadata)
     assert from_rpc_error(caught.value).reason == "INVALID_TIME"
-    assert refusal(entries, edge, action="a\0") == ("INVALID_ARGUMENT", "INVALID_TEXT")
+    assert refusal(error_of(entries, edge, action="a\0")) == ("INVALID_ARGUMENT", "INVALID_TEXT")
 
 
 def seal(edge):
@@ -257,4 +252,4 @@ def test_a_check_without_much_time_goes_on_in_the_next_call(edge, monkeypatch):
 
 @pytest.mark.parametrize("token", ["x", "00", b"[1,2]".hex(), b'[1,"zz",0,0,"0",0,0,0]'.hex(), b'{"a":1}'.hex()])
 def test_a_made_up_token_is_refused(edge, token):
-    assert refusal(check, edge, token=token) == ("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN")
+    assert refusal(error_of(check, edge, token=token)) == ("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN")

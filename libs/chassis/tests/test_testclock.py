@@ -9,9 +9,9 @@ import pytest
 from chassis.callers import Reach, service_caller
 from chassis.db import Database
 from chassis.service import Service
-from chassis.status import from_rpc_error
 from chassis.testclock import read_offset, suite_clock
 from chassis.testing.edge import Edge, running
+from chassis.testing.errors import error_of, refusal
 from chassis.timers import Timer, TimerRun
 from crm.common.v1 import test_clock_service_pb2 as pb
 from crm.common.v1 import test_clock_service_pb2_grpc as pb_grpc
@@ -47,12 +47,6 @@ def move(edge: Edge, timeout: float = 60, **how) -> datetime:
     stub = pb_grpc.TestClockServiceStub(edge.channel)
     answer = stub.MoveTestClock(request, metadata=edge.metadata_for(grants=CONTROL), timeout=timeout)
     return answer.now.ToDatetime(UTC)
-
-
-def refusal(edge: Edge, **how) -> tuple[str, str]:
-    with pytest.raises(grpc.RpcError) as caught:
-        move(edge, **how)
-    return caught.value.code().name, from_rpc_error(caught.value).reason
 
 
 def test_the_time_is_set_and_goes_on_from_there(edges):
@@ -98,14 +92,14 @@ def test_to_know_the_time_begins_no_transaction(edges):
 
 
 def test_bad_moves_are_refused_and_change_nothing(edges):
-    assert refusal(edges, by=timedelta(seconds=-1)) == ("INVALID_ARGUMENT", "NEGATIVE_ADVANCE")
-    assert refusal(edges) == ("INVALID_ARGUMENT", "MISSING_MOVE")
+    assert refusal(error_of(move, edges, by=timedelta(seconds=-1))) == ("INVALID_ARGUMENT", "NEGATIVE_ADVANCE")
+    assert refusal(error_of(move, edges)) == ("INVALID_ARGUMENT", "MISSING_MOVE")
     assert read_offset(edges.runtimes["probe"].database) == timedelta()
 
 
 def test_nobody_moves_the_time_without_the_setting_or_the_permission(probe_service, make_database):
     with running([probe_service()], {"probe": make_database("probe")}) as edge:
-        assert refusal(edge, to=NOON) == ("FAILED_PRECONDITION", "TEST_CLOCK_DISABLED")
+        assert refusal(error_of(move, edge, to=NOON)) == ("FAILED_PRECONDITION", "TEST_CLOCK_DISABLED")
         stub = pb_grpc.TestClockServiceStub(edge.channel)
         with pytest.raises(grpc.RpcError) as caught:
             stub.MoveTestClock(pb.MoveTestClockRequest(), metadata=edge.metadata_for())
@@ -116,7 +110,7 @@ def test_nobody_moves_the_time_without_the_setting_or_the_permission(probe_servi
 
 def test_a_move_waits_for_the_timers(probe_service, make_database):
     with running([daily(probe_service())], {"probe": make_database("probe")}, environment={"TEST_CLOCK": "1"}) as edge:
-        assert refusal(edge, to=NOON, timeout=1) in {
+        assert refusal(error_of(move, edge, to=NOON, timeout=1)) in {
             ("UNAVAILABLE", "TIMERS_BEHIND"),
             ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
         }
