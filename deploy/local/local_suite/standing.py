@@ -28,9 +28,9 @@ LINE_CHARACTERS = 1_500
 MOST_STACKS = 50_000
 """Bytes."""
 
-OPEN_JOBS = """
-SELECT kind, id, state, attempt, stalls, processed, create_time, taken_time, now() AS now FROM job
-WHERE state IN ('QUEUED', 'RUNNING') ORDER BY id
+JOBS = """
+SELECT kind, id, state, attempt, stalls, processed, taken_time, failure_reason, failure_message FROM job
+WHERE state IN ('QUEUED', 'RUNNING') OR taken_time >= %(since)s ORDER BY id
 """
 UNFINISHED = """
 SELECT pid, state, wait_event_type, wait_event, now() - xact_start AS since, pg_blocking_pids(pid) AS held_by,
@@ -53,7 +53,7 @@ def how_it_stands(suite: Suite, since: datetime) -> Iterator[str]:
     for log in sorted(suite.logs.glob("*.log")):
         yield from _complaints(log, since)
     for service in SERVICES:
-        yield from _database(suite, service)
+        yield from _database(suite, service, since)
     yield from _queues(suite)
     for name, each in begun.items():
         if not each.process.alive():
@@ -84,12 +84,12 @@ def _complains(line: str, since: datetime) -> bool:
         return False
 
 
-def _database(suite: Suite, service: str) -> Iterator[str]:
+def _database(suite: Suite, service: str, since: datetime) -> Iterator[str]:
     try:
         with suite.database(service) as connection:
-            for what, query in (("job", OPEN_JOBS), ("transaction", UNFINISHED), ("unpublished", UNPUBLISHED)):
+            for what, query in (("job", JOBS), ("transaction", UNFINISHED), ("unpublished", UNPUBLISHED)):
                 with suppress(psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
-                    found = connection.execute(query)
+                    found = connection.execute(query, {"since": since})
                     names = [column.name for column in found.description or ()]
                     for row in found:
                         yield f"{service}: {what} {dict(zip(names, map(str, row), strict=True))}"
