@@ -4,7 +4,7 @@ import random
 from uuid import UUID
 
 import pytest
-from chassis.callers import Reach
+from chassis.callers import Reach, service_caller
 from chassis.formats import name_key
 from chassis.names import new_id
 from chassis.search import grams
@@ -12,6 +12,7 @@ from chassis.sharing import RecordShare
 from crm.common.v1 import filter_pb2
 from customers import queries
 from customers.model import Customer, searched_text
+from customers.usecases.learn_organisation import UserFacts, learn_user
 from psycopg.types.json import Jsonb
 from sqlalchemy import event, select, text
 
@@ -143,3 +144,21 @@ def test_shared_customers_are_found_by_their_ids_and_others_keep_their_plan(orga
     plan = plan_of(caller=organisation.wang.caller(reach=Reach.SELF))
     assert "Index Scan Backward using ix_customer_owner" in plan
     assert "record_share" not in plan
+
+
+def test_whose_customers_came_at_once_is_followed_by_looking_at_each_a_few_times(database, organisation, archive):
+    """The planner takes who had no customers when it last looked for somebody who has none."""
+    li, mine = organisation.li, {"id": organisation.li.id, "path": organisation.li.path, "former": OWNERS[0]}
+    with database.engine.begin() as connection:
+        given = text("UPDATE customer SET owner_id = :id, owner_department_path = :path WHERE owner_id = :former")
+        many = connection.execute(given, mine).rowcount
+    facts = UserFacts(li.id, 2, li.username, li.username, UUID(int=7), li.path, active=False)
+    fetched = text(
+        "SELECT sum(idx_tup_fetch) FROM pg_stat_xact_user_tables WHERE relname IN ('customer', 'known_user')"
+    )
+    with database.write(service_caller("customers")) as session:
+        before = session.scalar(fetched)
+        learn_user(session, facts)
+        looked_at = session.scalar(fetched) - before
+    assert many > 1_000
+    assert many <= looked_at < 30 * many

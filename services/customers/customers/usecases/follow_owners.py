@@ -5,7 +5,9 @@ from uuid import UUID
 from chassis import locks, outbox
 from chassis.db import ServiceSession
 from chassis.names import make_name
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, any_, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Uuid
 
 from customers.events import OwnersRelocated
 from customers.model import Customer, CustomerTheatre, KnownUser
@@ -57,18 +59,21 @@ def _follow(session: ServiceSession, theirs: ColumnElement[bool], whose: str, fr
         Customer.owner_department_id.is_distinct_from(KnownUser.department_id),
         Customer.owner_department_path.is_distinct_from(KnownUser.department_path),
     )
-    part = select(Customer.id).join(KnownUser, owned).where(theirs, elsewhere).limit(PART)
+    wanted = select(Customer.id).join(KnownUser, owned).where(theirs, elsewhere).limit(PART)
     if from_path:
-        part = part.where(Customer.owner_department_path == from_path)
-    followed = session.execute(
-        update(Customer)
-        # What was given to somebody else while this waited is no longer theirs.
-        .where(Customer.id.in_(part), owned, theirs)
-        .values(owner_department_id=KnownUser.department_id, owner_department_path=KnownUser.department_path)
-        .returning(Customer.id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    if len(followed) == PART:
+        wanted = wanted.where(Customer.owner_department_path == from_path)
+    # Found first, and not by the statement that changes them: for a user who has had few customers until now, it would
+    # be planned to look for all of them again for each.
+    part = session.scalars(wanted).all()
+    if part:
+        session.execute(
+            update(Customer)
+            # What was given to somebody else meanwhile is no longer theirs.
+            .where(Customer.id == any_(literal(part, ARRAY(Uuid))), owned, theirs)
+            .values(owner_department_id=KnownUser.department_id, owner_department_path=KnownUser.department_path)
+            .execution_options(synchronize_session=False)
+        )
+    if len(part) == PART:
         outbox.emit(session, OwnersRelocated(whose, from_path))
     elif from_path:
         _follow(session, theirs, whose, "")  # those who had not arrived there from a move before
