@@ -7,7 +7,7 @@ from functools import partial
 from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import any_, bindparam, exists, func, select, update
+from sqlalchemy import any_, bindparam, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.types import Uuid
 
@@ -174,15 +174,17 @@ _MARK = (
 
 def _end(session: ServiceSession, task: HandoverTask, entity: HandoverEntity) -> None:
     """Count what the successors hold, and announce that all is done."""
-    successors = session.scalars(
-        select(HandoverItem.successor_id).where(HandoverItem.task_id == task.id).distinct()
-    ).all()
-    given = select(HandoverItem.record_id).where(HandoverItem.task_id == task.id, HandoverItem.state == ItemState.MOVED)
+    moved = (HandoverItem.task_id == task.id, HandoverItem.state == ItemState.MOVED)
+    given: dict[UUID, list[UUID]] = {}
+    for record_id, successor_id in session.execute(
+        select(HandoverItem.record_id, HandoverItem.successor_id).where(*moved)
+    ):
+        given.setdefault(successor_id, []).append(record_id)
     task.after = 0
-    for successor in successors:
-        mine = given.where(HandoverItem.successor_id == successor)
-        held = select(func.count()).where(entity.key.in_(mine), entity.held_by(successor))
-        task.after += session.scalar(held) or 0
+    for successor_id, ids in given.items():
+        # Named, as the planner does not know yet how many there are: it would look through them all for each record.
+        mine = entity.key == any_(literal(ids, ARRAY(Uuid)))
+        task.after += session.scalar(select(func.count()).where(mine, entity.held_by(successor_id))) or 0
     task.state, task.end_time = JobState.SUCCEEDED, session.now
     _announce(session, task)
 
