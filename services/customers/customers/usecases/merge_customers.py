@@ -13,7 +13,7 @@ from chassis.etags import check_etag
 from chassis.field_rules import require_writable
 from chassis.names import make_name, new_id
 from chassis.sharing import RecordShare, ShareLevel
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, exists, select, update
 
 from customers.derived import refresh
 from customers.duplicates import refuse_duplicate, refusing_duplicates
@@ -222,11 +222,11 @@ def _drop(session: ServiceSession, merge: CustomerMerge, winner: Customer, other
 
 def settle_groups(session: ServiceSession, ids: Sequence[UUID], before: GroupState, after: GroupState) -> None:
     """Note of the groups of likely duplicates all of whose customers these are what has become of them."""
-    others = select(DuplicateMember.group_id).where(DuplicateMember.customer_id.not_in(ids))
+    others = exists().where(DuplicateMember.group_id == DuplicateGroup.id, DuplicateMember.customer_id.not_in(ids))
     mine = select(DuplicateMember.group_id).where(DuplicateMember.customer_id.in_(ids))
     session.execute(
         update(DuplicateGroup)
-        .where(DuplicateGroup.state == before, DuplicateGroup.id.in_(mine), DuplicateGroup.id.not_in(others))
+        .where(DuplicateGroup.state == before, DuplicateGroup.id.in_(mine), ~others)
         .values(state=after, update_time=session.now)
         .execution_options(synchronize_session=False)
     )

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.db import ServiceSession
-from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from leads.locking import change_organisation
@@ -84,8 +84,8 @@ def forget_department(session: ServiceSession, department_id: UUID) -> None:
 
 def _move(session: ServiceSession, users: Sequence[UUID], path: str | None) -> None:
     """Put customers, leads and work where the users are. That is derived, so it changes no version."""
-    pooled = select(WaitingLead.lead_id).where(WaitingLead.fallback_department_id.is_not(None))
-    unowned = and_(Lead.owner_id.is_(None), Lead.registrant_id.in_(users), Lead.id.not_in(pooled))
+    pooled = exists().where(WaitingLead.lead_id == Lead.id, WaitingLead.fallback_department_id.is_not(None))
+    unowned = and_(Lead.owner_id.is_(None), Lead.registrant_id.in_(users), ~pooled)
     of_users: list[tuple[Any, ColumnElement[bool]]] = [
         (KnownCustomer, KnownCustomer.owner_id.in_(users)),
         (KnownTheatre, KnownTheatre.owner_id.in_(users)),
