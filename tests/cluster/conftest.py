@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if HERE in item.path.parents:
                 item.add_marker(pytest.mark.skip(reason="needs a Kubernetes: make test-cluster"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell of a failed test how the suite stands that it was about."""
+    report = yield
+    suite = getattr(item, "funcargs", {}).get("suite")
+    if report.failed and isinstance(suite, InstalledSuite):
+        report.sections.append(("how the suite stands", suite.state()))
+    return report
 
 
 @pytest.fixture(scope="session")

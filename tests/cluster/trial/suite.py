@@ -25,6 +25,8 @@ SERVERS = "dev-servers"
 PATIENCE = 240
 """Seconds that a chart has to be ready in."""
 MEBIBYTE = 1 << 20
+MOST_EVENTS = 40
+"""That are shown of what happened."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,9 @@ class InstalledSuite:
         return time.monotonic() - began
 
     def state(self) -> str:
-        """What there is, and what the pods said that are not ready: for whoever has to find out why."""
-        said = [self.kubectl("get", "pods,jobs", "--output=wide")]
+        """What there is, what happened last, and what the pods said that are not ready, to find out why."""
+        events = self.kubectl("get", "events", "--sort-by=.lastTimestamp").splitlines()
+        said = [self.kubectl("get", "pods,jobs,deployments", "--output=wide"), *events[-MOST_EVENTS:]]
         for pod in self.get("pods"):
             status = pod["status"]
             if status["phase"] != "Succeeded" and not all(one["ready"] for one in status.get("containerStatuses", ())):
