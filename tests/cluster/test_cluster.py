@@ -139,8 +139,9 @@ def upgrade_under_load(suite: InstalledSuite, part: str, *settings: str) -> None
     with load(suite) as under:
         time.sleep(2)
         took = suite.upgrade(part, *settings)
-        # Helm is content when the new pods are ready. Only then do the old ones drain and end.
-        eventually(lambda: not {pod.name for pod in before} & suite.names(), timeout=60, interval=0.5)
+        # Helm is content when the new pods are ready. Only then do the old ones drain and end, and it can take the node
+        # more than a minute to put away a pod whose process has ended.
+        eventually(lambda: not {pod.name for pod in before} & suite.names(), timeout=240, interval=0.5)
         time.sleep(2)
     after = suite.pods(part)
     print(f"  upgrade of {part} to {len(after)} new pods in {took:.1f} s: {under.outcome}", flush=True)
