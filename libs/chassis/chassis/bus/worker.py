@@ -19,7 +19,7 @@ from nameko.extensions import Entrypoint, register_entrypoint
 from nameko.runners import ServiceRunner
 from sqlalchemy import select
 
-from chassis import jobs, logs, metrics, stacks, telemetry
+from chassis import jobs, logs, metrics, stacks, telemetry, testclock
 from chassis.bus.asking import Asking
 from chassis.bus.consumer import Consumer
 from chassis.bus.housekeeping import Housekeeping
@@ -28,6 +28,7 @@ from chassis.bus.topology import declare_all_patiently
 from chassis.callers import service_caller
 from chassis.cli import make_runtime
 from chassis.db import Database
+from chassis.hearing import Hearing
 from chassis.mail.delivery import Delivery
 from chassis.mail.transports import read_settings
 from chassis.service import Runtime, Service
@@ -154,8 +155,10 @@ def _loops(service: Service, runtime: Runtime, consumers: Sequence[Consumer]) ->
     for consumer in consumers:
         yield f"handle {consumer.subscription.queue}", consumer
     yield "asking", Asking(database, [consumer.subscription for consumer in consumers])
-    yield "relay", Relay(settings.amqp_url, settings.direct_database_url(service.name), service.name)
-    yield "timers", TimerLoop(database, service.timers(runtime), test_clock=settings.test_clock)
+    direct_url = settings.direct_database_url(service.name)
+    yield "relay", Relay(settings.amqp_url, direct_url, service.name)
+    moves = Hearing(direct_url, testclock.CHANNEL) if settings.test_clock else None
+    yield "timers", TimerLoop(database, service.timers(runtime), test_clock=settings.test_clock, moves=moves)
     queues = [consumer.subscription.queue for consumer in consumers]
     yield "housekeeping", Housekeeping(database, settings.amqp_url, queues)
     yield "mail", Delivery(database, read_settings(settings.environment))

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Uuid, and_, delete, func, not_, or_, select, text, true, union, update
+from sqlalchemy import Select, Uuid, and_, delete, func, not_, or_, select, true, union, update
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import aliased
 
@@ -58,7 +58,7 @@ def create_job(
     )
     session.add(job)
     session.flush()
-    session.execute(text(f"NOTIFY {CHANNEL}"))
+    session.announce(CHANNEL)
     audit.record(session, "job.create", make_name(kind, job.id), None, job.options)
     return job
 

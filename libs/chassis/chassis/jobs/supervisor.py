@@ -8,15 +8,18 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from uuid import UUID
 
+import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.callers import service_caller
 from chassis.db import Database
+from chassis.hearing import Hearing
+from chassis.jobs.store import CHANNEL
 from chassis.jobs.waiting import waiting_jobs
 from chassis.settings import Settings
 
 INTERVAL = 0.5
-"""Seconds between two looks at the queue."""
+"""Seconds between two looks at the queue, where nothing is heard of a new job."""
 
 START_PATIENCE = 30.0
 """Seconds that a process may take until it has its first job."""
@@ -108,12 +111,15 @@ def _tell(process: "subprocess.Popen[bytes]") -> None:
 def supervise(settings: Settings, database: Database, stopping: Callable[[], bool]) -> None:
     """Start job processes as needed until `stopping()`. An unreachable database is waited for."""
     supervisor = Supervisor(settings, database)
+    created = Hearing(settings.direct_database_url(database.service), CHANNEL)
     try:
         while not stopping():
             try:
                 supervisor.check()
-            except SQLAlchemyError as error:
+                created.wait(INTERVAL)
+            except (SQLAlchemyError, psycopg.Error) as error:
                 log.warning("cannot look for jobs", extra={"error": type(error).__name__})
-            time.sleep(INTERVAL)
+                time.sleep(INTERVAL)
     finally:
+        created.close()
         supervisor.stop()
