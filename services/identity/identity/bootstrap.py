@@ -45,6 +45,7 @@ def bootstrap(runtime: Runtime) -> None:
 
     Raises Invalid for a password or a secret in the environment that is too weak.
     """
+    passwords.use_cost_of(runtime.settings)
     environment = runtime.settings.environment
     password = environment.get("BOOTSTRAP_ADMIN_PASSWORD", "")
     if password:

@@ -190,8 +190,6 @@ def refused(code: str, reason: str) -> Iterator[None]:
 
 
 COSTLY = passwords._hasher
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-"""Takes no time instead of 60 ms: what most tests need users for is something else."""
 
 
 @contextmanager

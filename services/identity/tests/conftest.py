@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from identity.main import SERVICE
-from identity.testing import CHEAP, COSTLY, Suite, hashing_with, running_suite
+from identity.passwords import LIGHT
+from identity.testing import COSTLY, Suite, hashing_with, running_suite
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cheap_passwords() -> Iterator[None]:
     """Passwords are hashed at their real cost only where that is asked for."""
-    with hashing_with(CHEAP):
+    with hashing_with(LIGHT):
         yield
 
 

@@ -2,8 +2,10 @@
 
 import pytest
 from chassis.errors import Invalid
+from identity.main import SERVICE
 from identity.password_rules import PasswordRules
 from identity.passwords import check_password, hash_password, verify_password
+from identity.testing import running_suite
 
 
 @pytest.mark.parametrize(
@@ -42,3 +44,15 @@ def test_one_password_typed_on_two_keyboards_is_one_password():
 
 def test_equal_passwords_are_kept_differently():
     assert hash_password("correct horse battery") != hash_password("correct horse battery")
+
+
+@pytest.mark.parametrize(("test_clock", "cost"), [("", "m=32768,t=2,p=1"), ("1", "m=8,t=1,p=1")])
+def test_only_where_the_time_can_be_moved_passwords_are_hashed_at_next_to_no_cost(
+    make_database, costly_passwords, test_clock, cost
+):
+    """OWASP's least cost for Argon2id is 19 MiB and 2 passes."""
+    with running_suite(make_database("identity", SERVICE.migrations), TEST_CLOCK=test_clock) as suite:
+        suite.user()
+        kept = suite.rows("SELECT password_hash FROM user_account")
+    assert len(kept) == 2
+    assert all(f"${cost}$" in row.password_hash for row in kept)

@@ -31,6 +31,7 @@ from crm.identity.v1 import (
     user_service_pb2_grpc,
 )
 
+from identity import passwords
 from identity.api.auth import AuthServicer
 from identity.api.clients import ClientServicer
 from identity.api.departments import DepartmentServicer
@@ -51,6 +52,7 @@ from identity.tokens import TokenIssuer
 
 def servicers(runtime: Runtime) -> Sequence[Servicer]:
     """The gRPC services of this service."""
+    passwords.use_cost_of(runtime.settings)
     calls, authority = Calls(runtime.database), IdentityAuthority(runtime)
     issuer = TokenIssuer.from_settings(runtime.settings)
     return (
