@@ -1,4 +1,4 @@
-"""A migrated database per module, emptied before each test, and the organisation that its tests play in."""
+"""A migrated database, emptied before each test, and the organisation that its tests play in."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,15 +22,16 @@ from sqlalchemy import text
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def clock() -> FixedClock:
     return FixedClock(NOON)
 
 
-@pytest.fixture(scope="module")
-def fresh(make_database: MakeDatabase, clock: FixedClock) -> Iterator[tuple[Database, Emptying]]:
+@pytest.fixture(scope="session")
+def fresh(make_lasting_database: MakeDatabase, clock: FixedClock) -> Iterator[tuple[Database, Emptying]]:
     keys = DataKeys.parse(f"test:{new_key()}")
-    database = Database("customers", make_database("customers", SERVICE.migrations), clock=clock, data_keys=keys)
+    url = make_lasting_database("customers", SERVICE.migrations)
+    database = Database("customers", url, clock=clock, data_keys=keys)
     with database.engine.connect() as connection:
         emptying = Emptying(connection)
     yield database, emptying
@@ -38,13 +39,17 @@ def fresh(make_database: MakeDatabase, clock: FixedClock) -> Iterator[tuple[Data
 
 
 @pytest.fixture(scope="module")
-def module_database(fresh: tuple[Database, Emptying]) -> Database:
-    return fresh[0]
+def module_database(fresh: tuple[Database, Emptying], clock: FixedClock) -> Database:
+    """The database as a module begins with it, for what its tests share."""
+    return _emptied(*fresh, clock)
 
 
 @pytest.fixture
 def database(fresh: tuple[Database, Emptying], clock: FixedClock) -> Database:
-    database, emptying = fresh
+    return _emptied(*fresh, clock)
+
+
+def _emptied(database: Database, emptying: Emptying, clock: FixedClock) -> Database:
     clock.set(NOON)
     with database.engine.begin() as connection:
         emptying.empty(connection)

@@ -1,4 +1,4 @@
-"""A migrated database per module, emptied before each test."""
+"""A migrated database, emptied before each test."""
 
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
@@ -21,15 +21,16 @@ from sqlalchemy import text
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def clock() -> FixedClock:
     return FixedClock(NOON)
 
 
-@pytest.fixture(scope="module")
-def fresh(make_database: MakeDatabase, clock: FixedClock) -> Iterator[tuple[Database, Emptying]]:
+@pytest.fixture(scope="session")
+def fresh(make_lasting_database: MakeDatabase, clock: FixedClock) -> Iterator[tuple[Database, Emptying]]:
     keys = DataKeys.parse(f"test:{new_key()}")
-    database = Database("leads", make_database("leads", SERVICE.migrations), clock=clock, data_keys=keys)
+    url = make_lasting_database("leads", SERVICE.migrations)
+    database = Database("leads", url, clock=clock, data_keys=keys)
     with database.engine.connect() as connection:
         emptying = Emptying(connection)
     yield database, emptying
@@ -37,13 +38,17 @@ def fresh(make_database: MakeDatabase, clock: FixedClock) -> Iterator[tuple[Data
 
 
 @pytest.fixture(scope="module")
-def module_database(fresh: tuple[Database, Emptying]) -> Database:
-    return fresh[0]
+def module_database(fresh: tuple[Database, Emptying], clock: FixedClock) -> Database:
+    """The database as a module begins with it, for what its tests share."""
+    return _emptied(*fresh, clock)
 
 
 @pytest.fixture
 def database(fresh: tuple[Database, Emptying], clock: FixedClock) -> Database:
-    database, emptying = fresh
+    return _emptied(*fresh, clock)
+
+
+def _emptied(database: Database, emptying: Emptying, clock: FixedClock) -> Database:
     clock.set(NOON)
     with database.engine.begin() as connection:
         emptying.empty(connection)

@@ -14,16 +14,23 @@ __all__ = ["FixedClock", "eventually", "make_caller"]
 T = TypeVar("T")
 
 
-def eventually(predicate: Callable[[], T], timeout: float = 30.0, *, interval: float = 0.02) -> T:
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
+PAUSE_SHARE = 0.1
+
+
+def eventually(predicate: Callable[[], T], timeout: float = 30.0, *, interval: float | None = None) -> T:
     """Wait until the predicate is true and return what it gave. Raises AssertionError after `timeout` seconds.
 
-    They are many, since what takes a moment takes longer on a machine that is busy with something else.
+    They are many, since what takes a moment takes longer on a machine that is busy with something else. The longer it
+    takes, the less often is it looked at: what is waited for needs the processor more than who asks for it. With an
+    `interval`, so many seconds lie between two looks from the first to the last.
     """
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
     while not (result := predicate()):
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > timeout:
             raise AssertionError(f"not so within {timeout:g} s: {getattr(predicate, '__name__', predicate)}")
-        time.sleep(interval)
+        time.sleep(interval or min(max(SHORTEST_PAUSE, waited * PAUSE_SHARE), LONGEST_PAUSE))
     return result
 
 

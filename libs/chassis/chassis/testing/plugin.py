@@ -15,7 +15,7 @@ import pytest
 from chassis import connecting, written
 from chassis.testing.broker import broker, declare_queues
 
-__all__ = ["MakeDatabase", "broker", "declare_queues", "make_database", "postgres"]
+__all__ = ["MakeDatabase", "broker", "declare_queues", "make_database", "make_lasting_database", "postgres"]
 
 CONNECT_SECONDS = 60
 
@@ -49,12 +49,25 @@ def make_database(postgres: str) -> Iterator[MakeDatabase]:
 
     Without migrations a database holds the chassis tables alone.
     """
+    with _maker(postgres) as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def make_lasting_database(postgres: str) -> Iterator[MakeDatabase]:
+    """As `make_database`, for databases that the modules of a run share: whoever uses one empties it first."""
+    with _maker(postgres) as make:
+        yield make
+
+
+@contextmanager
+def _maker(server: str) -> Iterator[MakeDatabase]:
     from chassis.testing.databases import create_database, drop_database
 
     made: list[str] = []
 
     def make(service: str, migrations: Path | None = None) -> str:
-        made.append(create_database(postgres, service, migrations))
+        made.append(create_database(server, service, migrations))
         return made[-1]
 
     yield make
