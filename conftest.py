@@ -22,20 +22,32 @@ settings.register_profile(
 settings.load_profile("unhurried")
 
 HERE = Path(__file__).parent
+ON_ONE_SUITE = ("tests/contracts/", "tests/e2e/")
+"""Tests on a running suite that they share. One process takes them all: a suite of its own for each would take longer
+to start than others are done with the rest."""
 ORDER = (
-    "deploy/local/tests/test_suite.py",
-    "",
-    "tests/faults",
     "tests/contracts",
     "tests/e2e/test_personal_data.py",
     "tests/e2e",
     "tests/e2e/test_import.py",
-    "tests/e2e/test_offboarding.py",
-    "tests/e2e/test_recycling.py",
+    "deploy/local/tests/test_suite.py",
+    "tests/faults",
+    "",
 )
 """In which order files are tested, by how their paths begin: what takes longest early on, so that no process is left
-with it when the other has nothing to do, and what starts the suites that stay to the end late. Whoever searches all
-that there is comes before the large import, and the other process has enough left to do meanwhile."""
+with it when the other has nothing to do. The large import comes last on its suite: whoever goes through all that
+there is, as timers do when the clock is moved, has little to go through before."""
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Let one process take the tests of a file, or of all those that share a suite."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return ON_ONE_SUITE[0] if nodeid.startswith(ON_ONE_SUITE) else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

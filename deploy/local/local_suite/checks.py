@@ -75,7 +75,7 @@ def _different(compared: "dircmp[str]") -> Iterator[str]:
 
 
 def test() -> int:
-    """Run all tests in two processes, each with a suite of its own, and those of a file in one of them."""
+    """Run all tests in two processes, those of a file in one of them: see `conftest.py`."""
     command = [PYTHON, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     # Tests start servers from processes in which gRPC runs: a fork must not wake its threads in the child.
     environment = {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"}
