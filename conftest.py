@@ -22,21 +22,31 @@ settings.register_profile(
 settings.load_profile("unhurried")
 
 HERE = Path(__file__).parent
-ON_ONE_SUITE = ("tests/contracts/", "tests/e2e/")
-"""Tests on a running suite that they share. One process takes them all: a suite of its own for each would take longer
-to start than others are done with the rest."""
+ON_ONE_SUITE = (
+    (
+        "tests/faults/test_capture.py",
+        "tests/faults/test_claims.py",
+        "tests/faults/test_conversions.py",
+        "tests/faults/test_follow_ups.py",
+        "tests/faults/test_offboarding.py",
+        "tests/e2e/test_import.py",
+    ),
+    ("tests/contracts/", "tests/e2e/"),
+)
+"""Tests on a running suite that they share, by how their paths begin. Each group is for one process, as it takes longer
+to start one more suite than to test on it. The large import has to do with no rules of others, and is the last of its
+group: who goes through all that there is, as timers do when the clock is moved, has little to go through before."""
 ORDER = (
     "tests/contracts",
     "tests/e2e/test_personal_data.py",
     "tests/e2e",
-    "tests/e2e/test_import.py",
+    *ON_ONE_SUITE[0],
     "deploy/local/tests/test_suite.py",
     "tests/faults",
     "",
 )
 """In which order files are tested, by how their paths begin: what takes longest early on, so that no process is left
-with it when the other has nothing to do. The large import comes last on its suite: whoever goes through all that
-there is, as timers do when the clock is moved, has little to go through before."""
+with it when the other has nothing to do."""
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
@@ -45,7 +55,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return ON_ONE_SUITE[0] if nodeid.startswith(ON_ONE_SUITE) else super()._split_scope(nodeid)
+            group = next((group for group in ON_ONE_SUITE if nodeid.startswith(group)), None)
+            return group[0] if group else super()._split_scope(nodeid)
 
     return Scheduling(config, log)
 
