@@ -29,17 +29,20 @@ ON_ONE_SUITE = (
         "tests/faults/test_conversions.py",
         "tests/faults/test_follow_ups.py",
         "tests/faults/test_offboarding.py",
+        "tests/faults/test_late_service.py",
         "tests/e2e/test_import.py",
     ),
     ("tests/contracts/", "tests/e2e/"),
 )
 """Tests on a running suite that they share, by how their paths begin. Each group is for one process, as it takes longer
-to start one more suite than to test on it. The large import has to do with no rules of others, and is the last of its
-group: who goes through all that there is, as timers do when the clock is moved, has little to go through before."""
+to start one more suite than to test on it. What leaves many customers comes last: who goes through all that there is,
+as timers do when the clock is moved, and jobs when a tier or a formula changes, has little to go through before."""
 ORDER = (
     "tests/contracts",
     "tests/e2e/test_personal_data.py",
     "tests/e2e",
+    "tests/e2e/test_pool_allocation.py",
+    "tests/e2e/test_batches.py",
     *ON_ONE_SUITE[0],
     "deploy/local/tests/test_suite.py",
     "tests/faults",

@@ -1,4 +1,8 @@
-"""The running suite that the tests in this folder share, one per worker: every process by itself, as in production."""
+"""The running suite that the tests in this folder share, one per worker: every process by itself, as in production.
+
+It stops as soon as the next test does without it, which `/conftest.py` puts after all that share it: its timers and
+its databases would keep an eighth of a processor busy for the rest of the run.
+"""
 
 from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
@@ -11,6 +15,9 @@ from local_suite.organisations import Organisation
 from local_suite.standing import how_it_stands
 from local_suite.testing import Suite, running_suite
 
+SHARED_SUITE = pytest.StashKey[Suite | None]()
+"""The suite, from its start on; None once it has stopped."""
+MOSTLY_SHARING = ("tests/contracts/", "tests/e2e/")
 UNHEARD_OF = {"UNKNOWN_DEPARTMENT", "UNKNOWN_MEMBER"}
 """Reasons for which the customers service refuses a pool while it has not heard of its people."""
 
@@ -28,10 +35,34 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """Stop the suite once it has served."""
+    yield
+    if nextitem is None or not _may_share_suite(nextitem):
+        _stop_suite(item.config)
+
+
 @pytest.fixture(scope="session")
-def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
-    with running_suite(tmp_path_factory.mktemp("suite"), split=True, test_clock=True) as running:
-        yield running
+def suite(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Suite]:
+    assert SHARED_SUITE not in pytestconfig.stash, "it has stopped: see ON_ONE_SUITE in /conftest.py"
+    running = running_suite(tmp_path_factory.mktemp("suite"), split=True, test_clock=True)
+    pytestconfig.stash[SHARED_SUITE] = running
+    yield running
+    _stop_suite(pytestconfig)
+
+
+def _may_share_suite(item: pytest.Item) -> bool:
+    """Whether a test uses the suite, or stands among those that do. Files that start one of their own do not."""
+    own = hasattr(getattr(item, "module", None), "suite")
+    return item.nodeid.startswith(MOSTLY_SHARING) or ("suite" in getattr(item, "fixturenames", ()) and not own)
+
+
+def _stop_suite(config: pytest.Config) -> None:
+    running = config.stash.get(SHARED_SUITE, None)
+    if running is not None:
+        config.stash[SHARED_SUITE] = None
+        running.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """A private PgBouncer in transaction mode, in front of a PostgreSQL: Debian's, see `embedded.tools`."""
 
 import os
-import secrets
 import shutil
 import signal
 from collections.abc import Mapping
@@ -9,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from embedded.places import server_account, shared_home
 from embedded.ports import LOOPBACK, accepts, free_port
-from embedded.postgres import SHARED_STATE, server_account
 from embedded.processes import ProcessRef, spawn, wait_for
 from embedded.tools import Tool, find
 
@@ -53,8 +52,7 @@ def start(direct: Mapping[str, str], *, pool_size: int = 2) -> RunningPgBouncer:
     """
     tool, account = find("pgbouncer", "usr/sbin/pgbouncer"), server_account()
     # Like PostgreSQL, it refuses to run as root, and the user that it then runs as must get there.
-    folder = SHARED_STATE / f"pgbouncer-{secrets.token_hex(8)}"
-    folder.mkdir(parents=True, mode=0o755)
+    folder = shared_home("pgbouncer")
     port, parts = free_port(), {name: urlsplit(url) for name, url in direct.items()}
     users = {unquote(each.username or ""): unquote(each.password or "") for each in parts.values()}
     databases = [

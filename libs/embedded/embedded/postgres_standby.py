@@ -3,17 +3,8 @@
 import os
 from pathlib import Path
 
-from embedded.postgres import (
-    ENVIRONMENT,
-    SETTINGS,
-    UNSAFE_SETTINGS,
-    RunningPostgres,
-    data_folder,
-    launch,
-    programs,
-    server_account,
-    write_secret,
-)
+from embedded.places import ENVIRONMENT, data_folder, server_account
+from embedded.postgres import SETTINGS, UNSAFE_SETTINGS, RunningPostgres, launch, programs, write_secret
 from embedded.processes import run_as
 
 
@@ -25,7 +16,7 @@ def start(folder: Path, primary: RunningPostgres) -> RunningPostgres:
     folder = folder.resolve()
     folder.mkdir(parents=True)
     account = server_account()
-    binaries, data = programs(account), data_folder(folder, account)
+    binaries, data = programs(account), data_folder(folder, account, lasting=False)
     data.mkdir(mode=0o700)
     if account is not None:
         os.chown(data, account.uid, account.gid)
