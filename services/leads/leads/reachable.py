@@ -45,6 +45,19 @@ def refusals(
     return {key: _refusal(session, places[key] if key in seen else None) for key in set(customer_ids) - opened}
 
 
+def followed_meanwhile(session: ServiceSession, customer_ids: Collection[UUID], premises: Premises) -> bool:
+    """Whether the caller may reach a customer for a theatre that began to follow it after the premises were read.
+
+    Premises wait for others who log, and show what was so before. Whoever reaches a customer neither by its owner nor
+    for a theatre that they name does so by a share, or as a follower who is new.
+    """
+    scope = session.caller.scope("follow_up.create")
+    known = [premises.customers[key] for key in customer_ids if key in premises.customers]
+    return any(
+        row.joint_theatre is None and not scope.reaches(row.owner_id, row.owner_department_path) for row in known
+    )
+
+
 def lock_leads(session: ServiceSession, lead_ids: Collection[UUID]) -> tuple[dict[UUID, Lead], dict[UUID, DomainError]]:
     """Lock those of the leads that the caller may log follow-ups on, and say why they may not on the others: NotFound
     for what they cannot see, Denied NOT_YOURS for what they may see and no more, Conflict LEAD_CONVERTED."""

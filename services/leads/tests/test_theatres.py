@@ -1,12 +1,14 @@
 """Follow-ups and plans of theatres that follow a customer beside its owner."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from chassis.bus.envelope import Received
 from chassis.callers import Reach, service_caller
 from chassis.names import new_id
-from chassis.testing import make_caller
+from chassis.testing import eventually, make_caller
+from chassis.testing.databases import waits
 from crm.common.v1.filter_pb2 import Filter
 from leads import queries
 from leads.consumers import SUBSCRIPTIONS
@@ -14,7 +16,7 @@ from leads.model import FollowUp
 from leads.usecases.learn_organisation import learn_user
 from leads.usecases.log_follow_up import FollowUpDraft, log_follow_up
 from leads.usecases.remind_due import remind_due
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 ME = service_caller("leads")
 WEST = f"{new_id()}/{new_id()}/"
@@ -102,6 +104,18 @@ def test_each_side_sees_what_was_logged_for_it_and_all_only_who_reaches_everythi
     assert seen(follower) == seen(manager) == {"西部的话"}
     assert seen(root) == seen(make_caller()) == {"华东的话", "西部的话"}
     assert seen(make_caller(reach=Reach.SELF)) == set()
+
+
+def test_a_theatre_that_begins_to_follow_while_its_follow_up_waits_has_it(database, follower, follow, log, seen, owner):
+    with database.engine.connect() as other, ThreadPoolExecutor(1) as pool:
+        lock = text("SELECT pg_advisory_xact_lock(hashtextextended('follow_up author ' || :author, 0))")
+        other.execute(lock, {"author": follower.subject})
+        logged = pool.submit(log, follower, "西部的话")
+        eventually(lambda: waits(other) == ["advisory"])
+        follow()
+        other.rollback()
+        assert logged.result(30).joint_theatre is not None
+    assert (seen(owner), seen(follower)) == (set(), {"西部的话"})
 
 
 def test_what_a_theatre_logged_is_the_customers_once_it_follows_no_more(owner, follower, follow, log, seen):

@@ -22,7 +22,7 @@ from leads.life.touches import touch_leads
 from leads.mentions import refuse_unknown, tell_mentioned
 from leads.model import FollowUp
 from leads.premises import Premises, read_premises
-from leads.reachable import Customers, lock_leads, refusals
+from leads.reachable import Customers, followed_meanwhile, lock_leads, refusals
 
 MAX_BATCH = 500
 SUMMARY = 200
@@ -49,6 +49,8 @@ def log_follow_ups(
     leads, refused = lock_leads(session, {draft.lead_id for draft in drawn if draft.lead_id is not None})
     premises = read_premises(session, ids, leads.values())
     refused |= refusals(session, ids, premises, customers)
+    if followed_meanwhile(session, ids - refused.keys(), premises):
+        premises = read_premises(session, ids, leads.values())
     made = [
         one if isinstance(one, Invalid) else refused.get(one.subject_id) or _follow_up(session, one, premises)
         for one in stated
