@@ -43,13 +43,15 @@ ORDER = (
     "tests/e2e",
     "tests/e2e/test_pool_allocation.py",
     "tests/e2e/test_batches.py",
+    "libs",
+    "gateway",
     *ON_ONE_SUITE[0],
     "deploy/local/tests/test_suite.py",
     "tests/faults",
     "",
 )
-"""In which order files are tested, by how their paths begin: what takes longest early on, so that no process is left
-with it when the other has nothing to do."""
+"""In which order files are tested, by how their paths begin. What takes longest comes early on, so that no process is
+left with it when the other has nothing to do; and tests that wait much, beside those that compute much."""
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
@@ -65,8 +67,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Bring the files into order."""
+    """Bring the files into order, and mark those that share a suite."""
     items.sort(key=_place)
+    for item in items:
+        for number, group in enumerate(ON_ONE_SUITE):
+            if item.nodeid.startswith(group):
+                item.add_marker(pytest.mark.on_one_suite(number))
+                break
 
 
 def pytest_collection_finish() -> None:
@@ -75,6 +82,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
     gc.enable()
+
+
+def pytest_sessionfinish() -> None:
+    """Let pytest find nothing to look through at the end: it would take some seconds."""
+    gc.freeze()
 
 
 def _place(item: pytest.Item) -> int:

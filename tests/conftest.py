@@ -1,7 +1,7 @@
-"""The running suite that the tests in this folder share, one per worker: every process by itself, as in production.
+"""The running suite that tests in this folder share: every process by itself, as in production.
 
-It stops as soon as the next test does without it, which `/conftest.py` puts after all that share it: its timers and
-its databases would keep an eighth of a processor busy for the rest of the run.
+`/conftest.py` says which files share one, and puts them one after the other. It stops as soon as the next test is none
+of them: its timers and its databases would keep an eighth of a processor busy for the rest of the run.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -16,8 +16,7 @@ from local_suite.standing import how_it_stands
 from local_suite.testing import Suite, running_suite
 
 SHARED_SUITE = pytest.StashKey[Suite | None]()
-"""The suite, from its start on; None once it has stopped."""
-MOSTLY_SHARING = ("tests/contracts/", "tests/e2e/")
+"""The suite, while it runs."""
 UNHEARD_OF = {"UNKNOWN_DEPARTMENT", "UNKNOWN_MEMBER"}
 """Reasons for which the customers service refuses a pool while it has not heard of its people."""
 
@@ -39,23 +38,28 @@ def pytest_runtest_makereport(
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
     """Stop the suite once it has served."""
     yield
-    if nextitem is None or not _may_share_suite(nextitem):
+    if _group(nextitem) != _group(item):
         _stop_suite(item.config)
 
 
-@pytest.fixture(scope="session")
-def suite(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Suite]:
-    assert SHARED_SUITE not in pytestconfig.stash, "it has stopped: see ON_ONE_SUITE in /conftest.py"
-    running = running_suite(tmp_path_factory.mktemp("suite"), split=True, test_clock=True)
-    pytestconfig.stash[SHARED_SUITE] = running
-    yield running
-    _stop_suite(pytestconfig)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stop it after a run that was broken off, too."""
+    _stop_suite(session.config)
 
 
-def _may_share_suite(item: pytest.Item) -> bool:
-    """Whether a test uses the suite, or stands among those that do. Files that start one of their own do not."""
-    own = hasattr(getattr(item, "module", None), "suite")
-    return item.nodeid.startswith(MOSTLY_SHARING) or ("suite" in getattr(item, "fixturenames", ()) and not own)
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Suite:
+    running = pytestconfig.stash.get(SHARED_SUITE, None)
+    if running is None:
+        running = running_suite(tmp_path_factory.mktemp("suite"), split=True, test_clock=True)
+        pytestconfig.stash[SHARED_SUITE] = running
+    return running
+
+
+def _group(item: pytest.Item | None) -> int | None:
+    """Which of the groups of `/conftest.py` a test is of."""
+    mark = item.get_closest_marker("on_one_suite") if item is not None else None
+    return mark.args[0] if mark is not None else None
 
 
 def _stop_suite(config: pytest.Config) -> None:
@@ -65,7 +69,7 @@ def _stop_suite(config: pytest.Config) -> None:
         running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def anyone(suite: Suite) -> GraphQLClient:
     """A client that is not signed in."""
     return GraphQLClient(suite.gateway_url)

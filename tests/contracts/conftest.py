@@ -8,7 +8,7 @@ import pytest
 from chassis.tokens import SigningKeys
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def channels(suite):
     opened = {name: grpc.insecure_channel(suite.target(name)) for name in ("identity", "customers", "leads")}
     yield opened
@@ -22,6 +22,6 @@ def claims():
     return {"sub": f"users/{uuid4()}", "iat": now, "exp": now + 600, "jti": str(uuid4()), "roles": [], "pv": 1}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def keys(suite):
     return SigningKeys.from_pem(suite.environment["TOKEN_SIGNING_KEY"])

@@ -236,7 +236,7 @@ def group_of_duplicates(admin):
     return scan, eventually(found, timeout=60)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def hidden(anyone, suite):
     """A record of each scoped collection that only the administrator sees, once the services know of its owner."""
     admin = anyone.sign_in("admin", suite.admin_password)
@@ -292,7 +292,7 @@ def hidden(anyone, suite):
     return made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def narrow_claims(anyone, suite):
     """The claims of a user who holds every permission, for their own records only."""
     admin = anyone.sign_in("admin", suite.admin_password)
