@@ -59,15 +59,17 @@ class Registrar:
         server: grpc.Server,
         authenticator: Authenticator,
         table: Mapping[str, Access],
+        call_pool: ThreadPoolExecutor,
         stream_pool: ThreadPoolExecutor,
         refusals: Refusals,
         gateway_secret: str = "",
     ) -> None:
-        """Streams run in a pool of their own, so that long ones never keep short calls waiting. With its secret the
+        """Streams run in another pool than calls, so that long ones never keep short calls waiting. With its secret the
         gateway proves whom it speaks for: see `chassis.origins`."""
         self._gateway_secret = gateway_secret
         self._refusals = refusals
         self._server = server
+        self._call_pool = call_pool
         self._stream_pool = stream_pool
         self._authenticator = authenticator
         self._table = table
@@ -91,11 +93,10 @@ class Registrar:
         }
         make, around, behaviour = kinds[(handler.request_streaming, handler.response_streaming)]
         edge.behaviour = behaviour
-        if handler.request_streaming or handler.response_streaming:
-            pooled: Any = partial(around)  # which, unlike a method, can be given an attribute
-            pooled.experimental_thread_pool = self._stream_pool
-            around = pooled
-        return cast(Handler, make(around, _careful(handler.request_deserializer), edge.serializer))
+        pooled: Any = partial(around)  # which, unlike a method, can be given an attribute
+        streaming = handler.request_streaming or handler.response_streaming
+        pooled.experimental_thread_pool = self._stream_pool if streaming else self._call_pool
+        return cast(Handler, make(pooled, _careful(handler.request_deserializer), edge.serializer))
 
 
 class _Call:

@@ -36,7 +36,7 @@ GRACE_SECONDS = 12.0
 """How long calls under way may go on once the server stops, if nothing else is said."""
 _AGED_CALL_SECONDS = 600
 """How long calls under way may go on over a connection that is too old: downloads take their time."""
-_CALLS_PER_THREAD = 32
+_CALLS_PER_THREAD = 40
 """More calls than this per thread are refused with RESOURCE_EXHAUSTED rather than queued for longer."""
 
 _OPTIONS = (
@@ -111,26 +111,32 @@ def build_server(settings: Settings, hosted: Hosted, *, authority: Authority | N
     process listens there.
     """
     by_service = {service.name: list(service.servicers(runtime)) for service, runtime in hosted}
-    servicers = [servicer for own in by_service.values() for servicer in own]
-    servicers += [clock_servicer(settings, hosted), audit_servicer(hosted), *handover_servicers(hosted)]
-    servicers += personal_data_servicers(hosted)
-    servicers.append(explanation_servicer(settings, hosted))
+    common = [clock_servicer(settings, hosted), audit_servicer(hosted), *handover_servicers(hosted)]
+    common += [*personal_data_servicers(hosted), explanation_servicer(settings, hosted)]
+    servicers = [*(servicer for own in by_service.values() for servicer in own), *common]
     table = access_table([servicer.descriptor for servicer in servicers])
     policy = PolicyCache(authority or _authority(settings, hosted))
     server = grpc.server(
-        ThreadPoolExecutor(settings.server_threads, thread_name_prefix="call"),
+        _threads(settings, "grpc"),
         options=(*_OPTIONS, *_aging(settings.connection_age_seconds)),
-        maximum_concurrent_rpcs=settings.server_threads * _CALLS_PER_THREAD,
+        maximum_concurrent_rpcs=settings.server_threads * len(hosted) * _CALLS_PER_THREAD,
     )
-    streams = ThreadPoolExecutor(settings.server_threads, thread_name_prefix="stream")
     refusals = _refusals(hosted, by_service)
-    registrar = Registrar(server, Authenticator(policy), table, streams, refusals, settings.gateway_secret)
-    for servicer in servicers:
-        servicer.register(servicer.implementation, registrar)
+    authenticator, streams = Authenticator(policy), _threads(settings, "stream")
+    for name, own in {**by_service, "common": common}.items():
+        # What one service asks of another in the same process would wait for itself if they shared threads.
+        calls = _threads(settings, f"{name}-call")
+        registrar = Registrar(server, authenticator, table, calls, streams, refusals, settings.gateway_secret)
+        for servicer in own:
+            servicer.register(servicer.implementation, registrar)
     health = _health(hosted, policy, by_service)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     _reflect(server, [servicer.descriptor for servicer in servicers])
     return RunningServer(server, _bind(server, settings), policy, health, refusals, hosted)
+
+
+def _threads(settings: Settings, name: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(settings.server_threads, thread_name_prefix=name)
 
 
 def _authority(settings: Settings, hosted: Hosted) -> Authority:

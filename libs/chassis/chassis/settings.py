@@ -49,8 +49,8 @@ class Settings:
     """`json` or `text`."""
     log_level: str
     server_threads: int
-    """Calls that a server works on at once, and as many streams. Threads share one interpreter: more than a
-    handful cost more than they bring."""
+    """Calls that a server works on at once for each service that it hosts, and streams for all of them. Threads share
+    one interpreter: more than a handful cost more than they bring."""
     pool_size: int
     """Database connections per process and database."""
     connection_age_seconds: float
@@ -84,7 +84,7 @@ class Settings:
             trace_ratio=_number(env, "TRACE_RATIO", 1.0),
             log_format=env.get("LOG_FORMAT", "json"),
             log_level=env.get("LOG_LEVEL", "INFO"),
-            server_threads=int(_number(env, "SERVER_THREADS", 6)),
+            server_threads=int(_number(env, "SERVER_THREADS", 5)),
             pool_size=int(_number(env, "POOL_SIZE", 8)),
             connection_age_seconds=_number(env, "MAX_CONNECTION_AGE_SECONDS", 60),
             drain_seconds=_number(env, "DRAIN_SECONDS", 0.5),

@@ -213,6 +213,26 @@ def test_streams_do_not_keep_calls_waiting(probe, probe_service, probe_url):
         assert list(stream) == []
 
 
+def test_a_service_can_ask_another_one_in_the_same_process(probe, probe_service, probe_url):
+    target = []
+
+    def ask(request, context):
+        with grpc.insecure_channel(target[0]) as channel:
+            return probe.pb_grpc.ProbeServiceStub(channel).OpenDoor(request, timeout=30)
+
+    register = probe.pb_grpc.add_NeighbourServiceServicer_to_server
+    descriptor = probe.pb.DESCRIPTOR.services_by_name["NeighbourService"]
+    servicer = Servicer(descriptor, SimpleNamespace(AskNext=ask), register)
+    neighbour = Service("neighbour", Path(__file__).parent, lambda runtime: [servicer])
+    databases = {"probe": probe_url, "neighbour": probe_url}
+    with running([neighbour, probe_service()], databases, environment={"SERVER_THREADS": "1"}) as edge:
+        target.append(edge.target)
+        stub = probe.pb_grpc.NeighbourServiceStub(edge.channel)
+        # More at once than it has threads for.
+        answers = [stub.AskNext.future(probe.pb.GetProbeRequest(), timeout=30) for _ in range(3)]
+        assert [answer.result().text for answer in answers] == ["", "", ""]
+
+
 def test_what_is_late_is_not_committed(probe, probe_service, probe_url):
     began, over, ended = threading.Event(), threading.Event(), threading.Event()
 
