@@ -30,7 +30,7 @@ class Check:
 def lint_checks(scratch: Path) -> list[Check]:
     """The checks that need no database, the slowest first."""
     checks = [
-        Check("types", [PYTHON, "-m", "mypy", "--exclude", UNTYPED, *TYPED]),
+        Check("types", [PYTHON, "-m", "mypy", "-n", "2", "--exclude", UNTYPED, *TYPED]),
         Check("generated code", [PYTHON, "-m", "local_suite.checks", "drift", str(scratch)]),
         Check("gateway schema", [PYTHON, "-m", "gateway.schema", "--check"]),
         Check("layers", ["lint-imports"]),
