@@ -1,6 +1,5 @@
 """What is committed is told to who listens: soon, once for all that comes together, and never before."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -83,8 +82,7 @@ def test_nothing_is_told_after_the_end(url):
     eventually(lambda: not database.announcer._thread.is_alive())
     with listening(url) as listener:
         database.announcer.tell([CHANNEL])
-        time.sleep(0.05)
-        assert not list(listener.notifies(timeout=0.2))
+        assert not list(listener.notifies(timeout=0.25))
 
 
 def test_a_connection_that_is_lost_while_telling_is_not_used_again(database, url, caplog):
