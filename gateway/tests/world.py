@@ -1,8 +1,9 @@
 """What the played neighbours of the gateway know, and how each of them is served."""
 
 import asyncio
+import socket
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import grpc.aio
 from chassis.channels import ADMITTED
@@ -144,13 +145,23 @@ def page_of(records, request):
 @asynccontextmanager
 async def serving(parts, port=0, credentials=None):
     """A gRPC server in this process, standing for another one; its port. With credentials it speaks TLS."""
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-    for add, servicer in parts:
-        add(servicer, server)
-    address = f"127.0.0.1:{port}"
-    bound = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
-    await server.start()
-    try:
-        yield server, bound
-    finally:
-        await server.stop(0)
+    with _reserved(port) as reserved:
+        server = grpc.aio.server()
+        for add, servicer in parts:
+            add(servicer, server)
+        address = f"127.0.0.1:{reserved}"
+        bound = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+        await server.start()
+        try:
+            yield server, bound
+        finally:
+            await server.stop(0)
+
+
+@contextmanager
+def _reserved(port):
+    """A port that nobody else is given, also once the server has stopped: another test's would answer in its place."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # with which the server shares it, as gRPC sets it
+        holder.bind(("127.0.0.1", port))
+        yield holder.getsockname()[1]
